@@ -1,0 +1,234 @@
+"""Patterns that choose between branches, and the comparison that helps them choose."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from wfengine.callbacks import Definition, Task, task_name
+from wfengine.description import Description, Part, described
+from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError
+
+from .parts import LEAVE, Branch, as_condition, as_element, ask, named, then
+
+__all__ = ["CHOICE", "CMP", "IF", "IF_ELSE", "IF_NOT", "SIMPLE_MERGE"]
+
+
+def IF(cond: Task, branch: Branch) -> Definition:
+    """Run the branch if the condition holds.
+
+    Its list is ``[condition, branch]``.
+    """
+    return _guarded_branch("IF", cond, branch, runs_when=True)
+
+
+def IF_NOT(cond: Task, branch: Branch) -> Definition:
+    """Run the branch if the condition does not hold.
+
+    Its list is ``[condition, branch]``.
+    """
+    return _guarded_branch("IF_NOT", cond, branch, runs_when=False)
+
+
+def _guarded_branch(kind: str, cond: Task, branch: Branch, runs_when: bool) -> Definition:
+    condition = as_condition(cond, f"{kind}'s condition")
+    element = as_element(branch, f"{kind}'s branch")
+    decide = _decision(kind, condition, *((None, LEAVE) if runs_when else (LEAVE, None)))
+    description = Description(
+        kind,
+        roles=("condition", "then"),
+        parts=(Part("condition", condition),),
+        label=task_name(condition),
+    )
+    return Definition([described(decide, description), element])
+
+
+def IF_ELSE(cond: Task, branch1: Branch, branch2: Branch) -> Definition:
+    """Run the first branch if the condition holds, else the second.
+
+    Its list is ``[condition, first branch, end, second branch]``.
+    """
+    condition = as_condition(cond, "IF_ELSE's condition")
+    decide = _decision("IF_ELSE", condition, None, JumpCall(3))
+    description = Description(
+        "IF_ELSE",
+        roles=("condition", "then", "end", "else"),
+        parts=(Part("condition", condition),),
+        label=task_name(condition),
+    )
+    return Definition(
+        [
+            described(decide, description),
+            as_element(branch1, "IF_ELSE's first branch"),
+            end_of_branch,
+            as_element(branch2, "IF_ELSE's second branch"),
+        ]
+    )
+
+
+def _decision(kind: str, condition: Task, if_true: Any, if_false: Any) -> Task:
+    def decide(obj: Any, eng: Any) -> Any:
+        answer = condition(obj, eng)
+        if answer is True:
+            return if_true
+        if answer is False:
+            return if_false
+        return then(answer, lambda holds: if_true if holds else if_false)
+
+    return named(decide, kind)
+
+
+def end_of_branch(obj: Any, eng: Any) -> Any:
+    """Leave the pattern whose branch has come to its end."""
+    return LEAVE
+
+
+def CHOICE(arbiter: Task, *predicates: Any, default: Any = None, **kwpredicates: Any) -> Definition:
+    """Run the branch whose key the arbiter returns.
+
+    Its list is ``[arbiter, branch, end, branch, end, ...]``.
+
+    :param arbiter: a callable ``(obj, eng)`` that returns a key.
+    :param predicates: pairs of a key and a branch; or name branches by keyword.
+    :param default: the branch for every other key; without one such a key is an error.
+    """
+    arbiter = as_condition(arbiter, "CHOICE's arbiter")
+    branches = _choices(predicates, kwpredicates)
+    if default is not None:
+        branches.append((_DEFAULT, default))
+    if not branches:
+        raise WorkflowDefinitionError("CHOICE has no branches: give it name=[tasks]")
+    jumps = {key: JumpCall(1 + 2 * place) for place, (key, _) in enumerate(branches)}
+    otherwise = jumps.get(_DEFAULT)
+
+    def choose(key: Any) -> JumpCall:
+        jump = jumps.get(key, otherwise)
+        if jump is None:
+            known = ", ".join(map(repr, jumps))
+            raise WorkflowError(
+                f"CHOICE: {task_name(arbiter)!r} returned {key!r}, and there are only branches "
+                f"for {known}; add one, or default="
+            )
+        return jump
+
+    def decide(obj: Any, eng: Any) -> Any:
+        return then(arbiter(obj, eng), choose)
+
+    elements: list[Any] = []
+    for key, branch in branches:
+        elements += [as_element(branch, f"CHOICE's branch {key!r}"), end_of_branch]
+    labels = tuple(Part("key", key, str(key)) for key, _ in branches)
+    description = Description(
+        "CHOICE",
+        roles=("arbiter", *("branch", "end") * len(branches)),
+        parts=(Part("arbiter", arbiter), *labels),
+        label=task_name(arbiter),
+    )
+    return Definition([described(named(decide, "CHOICE"), description), *elements])
+
+
+class _Default:
+    def __repr__(self) -> str:
+        return "default"
+
+
+_DEFAULT = _Default()
+
+
+def _choices(predicates: tuple[Any, ...], kwpredicates: dict[str, Any]) -> list[tuple[Any, Any]]:
+    branches: list[tuple[Any, Any]] = []
+    seen = set()
+    for predicate in (*predicates, *kwpredicates.items()):
+        if not isinstance(predicate, list | tuple) or len(predicate) != 2:
+            raise WorkflowDefinitionError(
+                f"CHOICE takes pairs (key, branch) or key=branch, not {predicate!r}"
+            )
+        key, branch = predicate
+        if key in seen:
+            raise WorkflowDefinitionError(f"CHOICE has two branches for {key!r}")
+        seen.add(key)
+        branches.append((key, branch))
+    return branches
+
+
+def SIMPLE_MERGE(*branches: Branch) -> Definition:
+    """Run the last branch as soon as one of those before it has come to its end.
+
+    Its list is ``[branch, to the last, branch, to the last, ..., last]``. It starts with the first
+    branch; a branch hands over to the one after it with ``eng.jump_call(2)``.
+    """
+    if len(branches) < 2:
+        raise WorkflowDefinitionError("SIMPLE_MERGE takes at least two branches")
+    elements: list[Any] = []
+    for place, branch in enumerate(branches[:-1]):
+        to_last = JumpCall(2 * (len(branches) - 1 - place) - 1)
+        elements += [as_element(branch, f"SIMPLE_MERGE's branch {place}"), _merge(to_last)]
+    last = as_element(branches[-1], "SIMPLE_MERGE's last branch")
+    description = Description(
+        "SIMPLE_MERGE", roles=("start", *("branch", "jump") * (len(branches) - 1), "merge")
+    )
+    start = described(named(lambda obj, eng: None, "SIMPLE_MERGE"), description)
+    return Definition([start, *elements, last])
+
+
+def _merge(jump: JumpCall) -> Task:
+    return named(lambda obj, eng: jump, "merge")
+
+
+def _is_in(left: Any, right: Any) -> bool:
+    return left in right
+
+
+def _is_not_in(left: Any, right: Any) -> bool:
+    return left not in right
+
+
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq,
+    "==": operator.eq,
+    "ne": operator.ne,
+    "!=": operator.ne,
+    "gt": operator.gt,
+    ">": operator.gt,
+    "gte": operator.ge,
+    ">=": operator.ge,
+    "lt": operator.lt,
+    "<": operator.lt,
+    "lte": operator.le,
+    "<=": operator.le,
+    "in": _is_in,
+    "not in": _is_not_in,
+    "contains": operator.contains,
+    "is": operator.is_,
+    "is not": operator.is_not,
+}
+
+
+def CMP(a: Any, b: Any, op: str) -> Task:
+    """Return a condition that compares two things as Python does.
+
+    :param a: a value, or a callable ``(obj, eng)`` that returns it; so is ``b``.
+    :param op: ``eq == ne != gt > gte >= lt < lte <= in``, ``not in``, ``contains``, ``is``
+        or ``is not``.
+    """
+    if op not in COMPARISONS:
+        known = ", ".join(COMPARISONS)
+        raise WorkflowDefinitionError(f"CMP cannot compare by {op!r}, only by: {known}")
+    compare = COMPARISONS[op]
+
+    def condition(obj: Any, eng: Any) -> Any:
+        return then(
+            ask(a, obj, eng),
+            lambda left: then(ask(b, obj, eng), lambda right: compare(left, right)),
+        )
+
+    label = f"{_operand(a)} {op} {_operand(b)}"
+    parts = (Part("left", a), Part("right", b))
+    described(condition, Description("CMP", parts=parts, label=label, options={"op": op}))
+    return named(condition, label)
+
+
+def _operand(value: Any) -> str:
+    text = task_name(value) if callable(value) else repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

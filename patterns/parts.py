@@ -1,0 +1,97 @@
+"""What several patterns are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+from zlib import crc32
+
+from wfengine.callbacks import (
+    Callbacks,
+    Definition,
+    Task,
+    cannot_be_called,
+    task_name,
+)
+from wfengine.description import describe
+from wfengine.errors import BreakFromThisLoop, WorkflowDefinitionError
+
+Branch = Task | list[Any] | tuple[Any, ...]
+
+LEAVE = BreakFromThisLoop()
+
+
+def as_branch(branch: Branch | None, of: str) -> Definition:
+    """Return one task, one pattern, or a list of them, as a list.
+
+    :param of: the pattern and the part, for the error message.
+    :raises WorkflowDefinitionError: for anything else.
+    """
+    return _clean(branch if _is_plain_list(branch) else [branch], of)
+
+
+def as_element(branch: Branch | None, of: str) -> Any:
+    """Return a branch as one element of a pattern's list: a single task or pattern stays itself."""
+    definition = as_branch(branch, of)
+    return definition if _is_plain_list(branch) or not definition else definition[0]
+
+
+def _is_plain_list(branch: Any) -> bool:
+    """Return whether it is a list of tasks, and not a pattern, which is a list with a meaning."""
+    return isinstance(branch, list | tuple) and describe(branch) is None
+
+
+def _clean(tasks: Any, of: str) -> Definition:
+    try:
+        return Callbacks.cleanup_callables(tasks)
+    except WorkflowDefinitionError as error:
+        raise WorkflowDefinitionError(f"{of}: {error.message}") from None
+
+
+def as_condition(condition: Any, of: str) -> Task:
+    """Return a callable ``(obj, eng)`` that a pattern asks, after checking that it is one.
+
+    :raises WorkflowDefinitionError: for anything else.
+    """
+    if not callable(condition) or isinstance(condition, list):
+        raise WorkflowDefinitionError(f"{of} is a callable (obj, eng), not {condition!r}")
+    reason = cannot_be_called(condition)
+    if reason:
+        raise WorkflowDefinitionError(f"{of} {reason}")
+    return condition
+
+
+def named(task: Task, name: str, doc: str | None = None) -> Task:
+    """Give a task the name by which people know it."""
+    task.__name__ = task.__qualname__ = name
+    task.__doc__ = doc
+    return task
+
+
+def then(value: Any, use: Callable[[Any], Any]) -> Any:
+    """Use a value, or return an awaitable that does when it is there."""
+    return _later(value, use) if hasattr(value, "__await__") else use(value)
+
+
+async def _later(value: Awaitable[Any], use: Callable[[Any], Any]) -> Any:
+    result = use(await value)
+    return await result if hasattr(result, "__await__") else result
+
+
+def ask(value: Any, obj: Any, eng: Any) -> Any:
+    """Return a value, or what it returns for this token if it is a callable."""
+    return value(obj, eng) if callable(value) else value
+
+
+def digest(kind: str, branch: Iterable[Any]) -> str:
+    """Return a short text that tells loops over different tasks apart, the same in any process."""
+    names: list[str] = []
+    waiting = list(branch)
+    while waiting:
+        step = waiting.pop()
+        if isinstance(step, list):
+            names.append(str(len(step)))
+            waiting.extend(step)
+        else:
+            names.append(task_name(step))
+    return f"{kind} {crc32(' '.join(names).encode()):08x}"

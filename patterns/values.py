@@ -1,0 +1,154 @@
+"""Small tasks that read, write, call, or do nothing; some are handy as operands of CMP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from wfengine.callbacks import Task, task_name
+from wfengine.description import Description, Part, described
+from wfengine.errors import WorkflowDefinitionError, WorkflowError
+
+from .parts import ask, named, then
+
+__all__ = ["CALLFUNC", "EMPTY_CALL", "ENG_GET", "ENG_SET", "ERROR", "OBJ_GET", "OBJ_SET"]
+
+MISSING: Any = object()
+
+
+def EMPTY_CALL(obj: Any, eng: Any) -> None:
+    """Do nothing; stands where a task is needed."""
+
+
+described(EMPTY_CALL, Description("EMPTY_CALL"))
+
+
+def ENG_GET(something: str, default: Any = None) -> Task:
+    """Return a callable that reads a key of ``eng.extra_data``."""
+
+    def get(obj: Any, eng: Any) -> Any:
+        return eng.extra_data.get(something, default)
+
+    return described(
+        named(get, f"ENG_GET({something!r})"), Description("ENG_GET", label=str(something))
+    )
+
+
+def ENG_SET(something: str, value: Any) -> Task:
+    """Write a key of ``eng.extra_data``; the value may be a callable ``(obj, eng)``."""
+
+    def put(obj: Any, eng: Any) -> Any:
+        return then(ask(value, obj, eng), lambda found: _set_item(eng.extra_data, something, found))
+
+    return described(named(put, "ENG_SET"), Description("ENG_SET", label=str(something)))
+
+
+def OBJ_GET(something: Any, cond: str = "all") -> Task:
+    """Return a callable that reads a key, or an attribute, of the token.
+
+    :param something: one name, whose value is returned, None if it is not there; or a list of
+        names, for a list of values.
+    :param cond: for several names: ``all`` returns None unless every one is there, ``any``
+        returns those that are there, or None, ``one`` the first that is there, or None.
+    """
+    if cond not in ("all", "any", "one"):
+        raise WorkflowDefinitionError(f"OBJ_GET's cond is 'all', 'any' or 'one', not {cond!r}")
+
+    def get(obj: Any, eng: Any) -> Any:
+        if not isinstance(something, list | tuple):
+            found = _read(obj, something)
+            return None if found is MISSING else found
+        values = [value for name in something if (value := _read(obj, name)) is not MISSING]
+        if not values or (cond == "all" and len(values) < len(something)):
+            return None
+        return values[0] if cond == "one" else values
+
+    return described(
+        named(get, f"OBJ_GET({something!r})"), Description("OBJ_GET", label=str(something))
+    )
+
+
+def OBJ_SET(something: Any, value: Any) -> Task:
+    """Write a key, or an attribute, of the token; the value may be a callable ``(obj, eng)``."""
+
+    def put(obj: Any, eng: Any) -> Any:
+        return then(ask(value, obj, eng), lambda found: _write(obj, something, found))
+
+    return described(named(put, "OBJ_SET"), Description("OBJ_SET", label=str(something)))
+
+
+def _set_item(holder: Any, key: Any, value: Any) -> None:
+    holder[key] = value
+
+
+def _read(obj: Any, name: Any) -> Any:
+    if isinstance(obj, Mapping):
+        return obj.get(name, MISSING)
+    return getattr(obj, name, MISSING)
+
+
+def _write(obj: Any, name: Any, value: Any) -> None:
+    if hasattr(obj, "__setitem__"):
+        obj[name] = value
+    else:
+        setattr(obj, name, value)
+
+
+def ERROR(msg: str = "Error in the workflow") -> Task:
+    """Raise a WorkflowError."""
+
+    def task(obj: Any, eng: Any) -> NoReturn:
+        raise WorkflowError(msg)
+
+    return described(named(task, "ERROR"), Description("ERROR", label=msg))
+
+
+def CALLFUNC(
+    func: Callable[..., Any],
+    outkey: str | None = None,
+    args: Iterable[Any] = (),
+    oeargs: Iterable[Task] = (),
+    ekeys: Mapping[str, str] | None = None,
+    okeys: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> Task:
+    """Call an ordinary function, its arguments taken from the token and the engine.
+
+    :param outkey: the key of ``eng.extra_data`` that gets the result.
+    :param args: positional arguments as they are.
+    :param oeargs: further positional arguments, each a callable ``(obj, eng)``.
+    :param ekeys: keyword arguments by the key of ``eng.extra_data`` that holds them.
+    :param okeys: keyword arguments by the key, or attribute, of the token.
+    :param kwargs: keyword arguments as they are.
+    :raises WorkflowError: when a key is not there.
+    """
+    if not callable(func):
+        raise WorkflowDefinitionError(f"CALLFUNC calls a function, not {func!r}")
+    fixed, asked = tuple(args), tuple(oeargs)
+    from_engine, from_token = dict(ekeys or {}), dict(okeys or {})
+
+    def task(obj: Any, eng: Any) -> Any:
+        named_arguments = {
+            **kwargs,
+            **{name: _need(eng.extra_data, key, name) for name, key in from_engine.items()},
+            **{name: _need(obj, key, name) for name, key in from_token.items()},
+        }
+        result = func(*fixed, *(each(obj, eng) for each in asked), **named_arguments)
+        return then(result, lambda found: _keep(eng, found))
+
+    def _keep(eng: Any, result: Any) -> None:
+        if outkey is not None:
+            eng.extra_data[outkey] = result
+
+    def _need(holder: Any, key: Any, name: str) -> Any:
+        value = _read(holder, key)
+        if value is MISSING:
+            where = type(holder).__name__
+            raise WorkflowError(
+                f"CALLFUNC({task_name(func)}): argument {name!r} is taken from {key!r}, "
+                f"which the {where} does not have"
+            )
+        return value
+
+    description = Description("CALLFUNC", parts=(Part("function", func),), label=task_name(func))
+    return described(named(task, f"CALLFUNC({task_name(func)})"), description)

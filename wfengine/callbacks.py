@@ -1,0 +1,290 @@
+"""Definitions: nested lists of tasks, cleaned, checked and kept by key."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn, Union
+
+from wfengine.errors import WorkflowDefinitionError
+
+__all__ = ["ALL", "Callbacks", "Definition", "Task", "Visit", "cannot_be_called", "clean", "task_name"]
+
+ALL = "*"
+
+Task = Callable[[Any, Any], Any]
+
+
+Steps = tuple[tuple[int, Any], ...]
+"""What the engine goes through: the elements of a list, each with its index."""
+
+
+def task_name(task: object) -> str:
+    """Return the name by which a task is shown to people.
+
+    >>> task_name(len), task_name([len])
+    ('len', '[...]')
+    """
+    if isinstance(task, list):
+        return "[...]"
+    return getattr(task, "__name__", None) or type(task).__name__
+
+
+class Visit:
+    """Stands for a task that somebody watches: hands itself to the engine, which goes the long way.
+
+    So watching costs nothing where nobody watches.
+    """
+
+    __slots__ = ("task",)
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def __call__(self, obj: object, eng: object) -> Visit:
+        return self
+
+
+class Definition(list[Any]):
+    """A cleaned list of tasks and further definitions; equal to a plain list, and read-only.
+
+    It cannot change, so that a stored position always addresses the same task. Called as a task
+    it hands itself to the engine, which then goes through it: entering a nested list is a
+    transition by value like any other, and costs a flat list of tasks nothing.
+    """
+
+    __slots__ = ("_watched", "steps")
+
+    def __init__(self, items: Iterable[Task | Definition] = ()) -> None:
+        super().__init__(items)
+        self.steps: Steps = tuple(enumerate(self))
+        self._watched: Steps | None = None
+
+    @property
+    def watched(self) -> Steps:
+        """The steps with a :class:`Visit` in place of each task."""
+        if self._watched is None:
+            self._watched = tuple(
+                (index, step if isinstance(step, Definition) else Visit(step))
+                for index, step in self.steps
+            )
+        return self._watched
+
+    def __call__(self, obj: object, eng: object) -> Definition:
+        return self
+
+    def __reduce__(self) -> tuple[type[Definition], tuple[list[Any]]]:
+        return type(self), (list(self),)
+
+    def _read_only(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(
+            "a definition is read-only, so that positions keep their meaning; "
+            "change it through eng.callbacks, or build a new list"
+        )
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _read_only  # type: ignore[assignment]
+    append = extend = insert = remove = pop = clear = sort = reverse = _read_only  # type: ignore[assignment]
+
+    def at(self, position: Sequence[int]) -> Any:
+        """Return the task or list at a position, or None where there is nothing."""
+        found: Any = self
+        for index in position:
+            if not isinstance(found, list) or not 0 <= index < len(found):
+                return None
+            found = found[index]
+        return found
+
+
+Raw = Union[Task, "list[Any]", "tuple[Any, ...]", None]
+
+
+def clean(callbacks: Iterable[Raw]) -> Definition:
+    """Return ``callbacks`` as a :class:`Definition`: tuples flattened, None dropped, all checked.
+
+    :raises WorkflowDefinitionError: for something that is no task, naming it and its path.
+    """
+    if isinstance(callbacks, Definition):
+        return callbacks
+    levels = [_Level(callbacks, [], closes=True)]
+    while True:
+        level = levels[-1]
+        for item in level.remaining:
+            level.index += 1
+            if isinstance(item, Definition) or item is None:
+                level.target.extend(() if item is None else (item,))
+            elif isinstance(item, list | tuple):
+                _refuse_cycle(levels, item)
+                is_list = isinstance(item, list)
+                levels.append(_Level(item, [] if is_list else level.target, closes=is_list))
+                break
+            else:
+                _check_task(item, levels)
+                level.target.append(item)
+        else:
+            levels.pop()
+            if not levels:
+                return Definition(level.target)
+            if level.closes:
+                levels[-1].target.append(Definition(level.target))
+
+
+class _Level:
+    """One list or tuple on the way down: what is left of it and where its tasks go."""
+
+    __slots__ = ("closes", "index", "remaining", "source", "target")
+
+    def __init__(self, source: Iterable[Raw], target: list[Any], closes: bool) -> None:
+        self.source = source
+        self.remaining: Iterator[Raw] = iter(source)
+        self.target = target
+        self.closes = closes
+        self.index = -1
+
+
+def _refuse_cycle(levels: list[_Level], item: object) -> None:
+    if len(levels) > 100 and len(levels) & (len(levels) - 1):
+        return  # deep nesting: looking at powers of two finds a cycle as surely, and stays linear
+    if any(level.source is item for level in levels):
+        raise WorkflowDefinitionError(f"the list at {_path(levels)} contains itself")
+
+
+def _check_task(item: object, levels: list[_Level]) -> None:
+    if isinstance(item, type) or not callable(item):
+        raise WorkflowDefinitionError(
+            f"{_brief(item)} at {_path(levels)} is no task: a definition holds callables "
+            "task(obj, eng) and lists of them" + _advice(item)
+        )
+    reason = cannot_be_called(item)
+    if reason:
+        raise WorkflowDefinitionError(f"task {task_name(item)!r} at {_path(levels)} {reason}")
+
+
+def cannot_be_called(task: Callable[..., Any]) -> str:
+    """Return why ``task(obj, eng)`` must fail, as far as its signature shows, or nothing."""
+    try:
+        signature = inspect.signature(task, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return ""
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return f"cannot be called as task(obj, eng): its signature is {signature}"
+    return ""
+
+
+def _path(levels: list[_Level]) -> str:
+    indexes = [level.index for level in levels]
+    if len(indexes) > 20:
+        indexes = indexes[-20:]
+        return f"[..., {str(indexes)[1:]}"
+    return str(indexes)
+
+
+def _brief(item: object) -> str:
+    if isinstance(item, type):
+        return f"the class {item.__name__}"
+    text = repr(item)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(item).__name__})"
+
+
+def _advice(item: object) -> str:
+    if isinstance(item, type):
+        return "; give an instance, or a function"
+    if inspect.iscoroutine(item):
+        item.close()
+        return "; give the coroutine function itself, without calling it"
+    return ""
+
+
+class MissingKeyError(KeyError):
+    """No callbacks are kept under a key; prints as a sentence."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Callbacks:
+    """The definitions of an engine, by key; ``'*'`` is the one for every token.
+
+    >>> def task(obj, eng): ...
+    >>> callbacks = Callbacks()
+    >>> callbacks.add(task)
+    >>> callbacks.get() == [task]
+    True
+    """
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, Definition] = {}
+        self.only: Definition | None = None
+        """The definition under ``'*'``, when it is the only one."""
+
+    def _keep(self, key: str, definition: Definition) -> None:
+        self._definitions[key] = definition
+        self._look_for_only()
+
+    def _look_for_only(self) -> None:
+        self.only = self._definitions.get(ALL) if len(self._definitions) == 1 else None
+
+    def add(self, func: Raw, key: str = ALL) -> None:
+        """Put one task, or one list of tasks, at the end of a definition."""
+        self.add_many([func], key)
+
+    def add_many(self, list_or_tuple: Iterable[Raw], key: str = ALL) -> None:
+        """Put several tasks at the end of a definition.
+
+        :raises WorkflowDefinitionError: for something that is no task; nothing is added then.
+        """
+        added = self.cleanup_callables(list_or_tuple)
+        self._keep(key, Definition([*self._definitions.get(key, ()), *added]))
+
+    def replace(self, funcs: Iterable[Raw], key: str = ALL) -> None:
+        """Put a definition in place of the one under ``key``.
+
+        :raises WorkflowDefinitionError: for something that is no task; nothing is changed then.
+        """
+        self._keep(key, self.cleanup_callables(funcs))
+
+    def clear(self, key: str = ALL) -> None:
+        """Remove the definition under ``key``.
+
+        :raises KeyError: for a key that is not there, except ``'*'``.
+        """
+        if key != ALL:
+            self._find(key)
+        self._definitions.pop(key, None)
+        self._look_for_only()
+
+    def clear_all(self) -> None:
+        """Remove every definition."""
+        self._definitions.clear()
+        self._look_for_only()
+
+    def empty(self) -> bool:
+        """Return whether there is no task at all."""
+        return not any(self._definitions.values())
+
+    def get(self, key: str | None = ALL) -> Any:
+        """Return the definition under ``key``, or for None a dictionary of them all.
+
+        :raises KeyError: which key is missing, and which exist.
+        """
+        return dict(self._definitions) if key is None else self._find(key)
+
+    def _find(self, key: str) -> Definition:
+        try:
+            return self._definitions[key]
+        except KeyError:
+            known = ", ".join(map(repr, self._definitions)) or "none"
+            raise MissingKeyError(f"no callbacks under {key!r}; there are: {known}") from None
+
+    @classmethod
+    def cleanup_callables(cls, callbacks: Iterable[Raw]) -> Definition:
+        """Return ``callbacks`` ready to run: tuples flattened into their parent, None dropped.
+
+        :raises WorkflowDefinitionError: for something that is no task, naming it and its path.
+        """
+        if isinstance(callbacks, str | bytes) or not isinstance(callbacks, Iterable):
+            raise WorkflowDefinitionError(
+                f"a definition is a list of tasks, not {_brief(callbacks)}"
+            )
+        return clean(callbacks)

@@ -1,0 +1,62 @@
+"""How a pattern tells tools what it is, so that nobody has to guess from closures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from attrs import field, frozen
+
+__all__ = ["Description", "Part", "describe", "described"]
+
+ATTRIBUTE = "__wfengine_description__"
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+@frozen
+class Part:
+    """Something inside a pattern that is not one of its list's own elements.
+
+    :param role: what it is to the pattern: ``condition``, ``branch``, ``body``, ...
+    :param content: a task, a definition, or a value.
+    :param label: its name for people, where it has one.
+    """
+
+    role: str
+    content: Any
+    label: str = ""
+
+
+@frozen
+class Description:
+    """What a pattern is.
+
+    :param kind: the pattern's name, such as ``IF_ELSE``.
+    :param roles: for a pattern that is a list, the role of each of its elements, in order:
+        ``condition``, ``then``, ``else``, ``body``, ``branch``, ``jump``, ...
+    :param parts: further parts, such as a condition, or branches that run in child engines.
+    :param label: what a person would write in a box that stands for it.
+    :param options: further settings by name, plain data.
+    """
+
+    kind: str
+    roles: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    label: str = ""
+    options: dict[str, Any] = field(factory=dict)
+
+
+def described(task: C, description: Description) -> C:
+    """Attach a description to a task, or to the first task of a pattern that is a list."""
+    setattr(task, ATTRIBUTE, description)
+    return task
+
+
+def describe(step: object) -> Description | None:
+    """Return the description of a task or of a pattern's list, or None for anything plain."""
+    if not isinstance(step, Sequence):
+        own: Description | None = getattr(step, ATTRIBUTE, None)
+        return own if own and not own.roles else None
+    heads: Description | None = getattr(step[0], ATTRIBUTE, None) if step else None
+    return heads if heads and len(heads.roles) == len(step) else None

@@ -1,0 +1,276 @@
+"""The one loop that runs a definition.
+
+:func:`walk` is a generator that yields what has to be awaited and is sent the outcome, so that one
+body serves callers with and without an event loop. :func:`drive` and :func:`drive_async` are the
+two ways to turn the crank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from copy import copy
+from typing import Any
+
+from attrs import frozen
+
+from wfengine.callbacks import Definition, Steps, Visit, task_name
+from wfengine.errors import (
+    BreakFromThisLoop,
+    JumpCall,
+    WorkflowAPIError,
+    WorkflowDefinitionError,
+    WorkflowError,
+    WorkflowTransition,
+)
+
+__all__ = [
+    "Interrupts",
+    "Process",
+    "Request",
+    "Superseded",
+    "drive",
+    "drive_async",
+    "forget_raised",
+    "is_superseded",
+    "refuse_swallowed",
+    "settle",
+    "walk",
+]
+
+Process = Generator[Any, Any, Any]
+"""Yields what has to be awaited, is sent the outcome, and returns its result."""
+
+MOVES = frozenset({Definition, JumpCall, BreakFromThisLoop})
+
+
+class Superseded(Exception):  # noqa: N818 - steers the engine, reports no error
+    """The engine was restarted from inside one of its own tasks: the outer run is over."""
+
+
+@frozen(eq=False)
+class Request:
+    """A transition that somebody outside the task asked for; taken before the next task."""
+
+    transition: WorkflowTransition
+
+
+Interrupts = list[Any]
+"""What happened while a task ran and what its return value does not tell.
+
+Holds the transitions that were raised through the engine, each a :class:`Request` from outside, and
+:class:`Superseded`. It is empty at nearly every step, which is all that the loop looks at.
+"""
+
+
+def forget_raised(interrupts: Interrupts) -> None:
+    """Drop the transitions that a task raised: it let one of them pass, or failed."""
+    interrupts[:] = [entry for entry in interrupts if not isinstance(entry, WorkflowTransition)]
+
+
+def refuse_swallowed(interrupts: Interrupts, eng: Any) -> None:
+    """Raise for a transition that never came out of the task that raised it."""
+    swallowed = [entry for entry in interrupts if isinstance(entry, WorkflowTransition)]
+    if swallowed:
+        forget_raised(interrupts)
+        raise WorkflowError(
+            f"{eng.position_text()} raised {swallowed[0]!r} through the engine and then caught it "
+            "itself, so the engine never saw it. Let transitions pass: "
+            "'except WorkflowTransition: raise' before 'except Exception'"
+        ) from swallowed[0]
+
+
+def is_superseded(interrupts: Interrupts) -> bool:
+    """Return whether the task has run the engine anew."""
+    return any(isinstance(entry, Superseded) for entry in interrupts)
+
+
+def take_request(interrupts: Interrupts) -> WorkflowTransition | None:
+    """Return and forget the oldest request from outside, if there is one."""
+    for entry in interrupts:
+        if isinstance(entry, Request):
+            interrupts.remove(entry)
+            return entry.transition
+    return None
+
+
+def settle(value: Any) -> Process:
+    """Return a value, awaited if it has to be."""
+    return (yield value) if hasattr(value, "__await__") else value
+
+
+def enclosing(definition: Definition, position: Sequence[int]) -> list[Definition]:
+    """Return the lists that a position runs through, the outermost first.
+
+    :raises WorkflowDefinitionError: for a position that the definition does not have.
+    """
+    lists = [definition]
+    for level, index in enumerate(position[:-1]):
+        inner = lists[-1][index] if index < len(lists[-1]) else None
+        if not isinstance(inner, Definition):
+            raise _no_such_position(position, position[: level + 1], inner)
+        lists.append(inner)
+    if position[-1] > len(lists[-1]):
+        raise _no_such_position(position, position, None)
+    return lists
+
+
+def _no_such_position(
+    position: Sequence[int], at: Sequence[int], found: object
+) -> WorkflowDefinitionError:
+    there = f"is the task {task_name(found)!r}, not a list" if found else "there is nothing"
+    return WorkflowDefinitionError(
+        f"position {list(position)} is not in this definition: at {list(at)} {there}. "
+        "Was the definition changed since the position was stored?"
+    )
+
+
+def walk(
+    definition: Definition,
+    obj: Any,
+    eng: Any,
+    steps_of: Callable[[Definition], Steps],
+    visit: Callable[[Any, Any], Process],
+) -> Process:
+    """Run a definition for one token, from ``eng.state.callback_pos`` to its end.
+
+    What leaves the definition is raised: transitions other than jumps and breaks, and errors;
+    ``callback_pos`` then addresses the task that it came from.
+
+    :param steps_of: what to go through for each list: the tasks, or visits to them.
+    :param visit: runs one task that somebody watches.
+    """
+    interrupts: Interrupts = eng.interrupts
+    pos: list[int] = eng.state.callback_pos
+    lists = [steps_of(found) for found in enclosing(definition, pos)]
+    depth = len(lists) - 1
+    steps = lists[depth][pos[depth] :]
+    while True:
+        try:
+            if interrupts and steps and (request := take_request(interrupts)):
+                pos[depth] = steps[0][0]
+                raise request
+            for pos[depth], step in steps:
+                result = step(obj, eng)
+                if result is not None or interrupts:
+                    break
+            else:
+                if not depth:
+                    pos[0] = len(definition)
+                    return
+                lists.pop()
+                pos.pop()
+                depth -= 1
+                steps = lists[depth][pos[depth] + 1 :]
+                continue
+            while result is not None and result.__class__ not in MOVES:
+                if result.__class__ is Visit:
+                    result = yield from visit(result.task, obj)
+                elif hasattr(result, "__await__"):
+                    result = yield result
+                elif isinstance(result, WorkflowTransition):
+                    raise copy(result)
+                else:
+                    result = None
+            if interrupts:
+                refuse_swallowed(interrupts, eng)
+                if is_superseded(interrupts):
+                    raise Superseded
+        except (JumpCall, BreakFromThisLoop) as transition:
+            forget_raised(interrupts)
+            result = transition
+        if result.__class__ is Definition:
+            steps = steps_of(result)
+            lists.append(steps)
+            pos.append(0)
+            depth += 1
+            continue
+        if result is None:
+            target = pos[depth] + 1
+        elif isinstance(result, JumpCall):
+            depth = leave(result.levels, lists, pos)
+            target = max(pos[depth] + result.offset, 0)
+        else:
+            left_all = result.levels > depth
+            depth = leave(result.levels, lists, pos)
+            target = len(definition) if left_all else pos[depth] + 1
+        steps = lists[depth][target:]
+
+
+def leave(levels: int, lists: list[Steps], pos: list[int]) -> int:
+    """Leave so many of the innermost lists, though never the outermost; return the new depth."""
+    for _ in range(min(levels, len(lists) - 1)):
+        lists.pop()
+        pos.pop()
+    return len(lists) - 1
+
+
+def drive(run: Process) -> Any:
+    """Run to the end, without an event loop; one of its own awaits what has to be awaited.
+
+    :raises WorkflowAPIError: into the run, when something has to be awaited inside a loop that
+        is running already.
+    """
+    loop = _PrivateLoop()
+    try:
+        awaited = next(run)
+        while True:
+            try:
+                value = loop.run(awaited)
+            except BaseException as error:
+                awaited = run.throw(error)
+            else:
+                awaited = run.send(value)
+    except StopIteration as end:
+        return end.value
+    finally:
+        loop.close()
+
+
+async def drive_async(run: Process) -> Any:
+    """Run to the end inside the event loop that is running."""
+    try:
+        awaited = next(run)
+        while True:
+            try:
+                value = await awaited
+            except BaseException as error:
+                awaited = run.throw(error)
+            else:
+                awaited = run.send(value)
+    except StopIteration as end:
+        return end.value
+
+
+class _PrivateLoop:
+    """An event loop that exists from the first awaitable to the end of the run."""
+
+    def __init__(self) -> None:
+        self._runner: Any = None
+
+    def run(self, awaitable: Any) -> Any:
+        if self._runner is None:
+            self._runner = self._start(awaitable)
+        return self._runner.run(_awaited(awaitable))
+
+    @staticmethod
+    def _start(awaitable: Any) -> Any:
+        import asyncio
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.Runner()
+        if hasattr(awaitable, "close"):
+            awaitable.close()
+        raise WorkflowAPIError(
+            "a task has to be awaited, and process() or restart() was called inside a running "
+            "event loop: write 'await eng.process_async(...)' or 'await eng.restart_async(...)'"
+        )
+
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable

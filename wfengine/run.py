@@ -1,0 +1,348 @@
+"""One run: the loop over the tokens, with the hooks, signals and handlers around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from operator import attrgetter
+from threading import get_ident
+from typing import Any
+
+from attrs import define, field, frozen
+
+from wfengine import signals
+from wfengine.callbacks import ALL, Definition, Steps, clean
+from wfengine.errors import (
+    AbortProcessing,
+    HaltProcessing,
+    JumpToken,
+    StopProcessing,
+    WorkflowDefinitionError,
+    WorkflowTransition,
+    together,
+)
+from wfengine.extension import (
+    ActionMapper,
+    Break,
+    Continue,
+    ProcessingFactory,
+    TransitionActions,
+    handler_of,
+    overridden,
+    unwrapped,
+)
+from wfengine.frames import FRAMES
+from wfengine.interpreter import (
+    Process,
+    forget_raised,
+    is_superseded,
+    refuse_swallowed,
+    settle,
+    walk,
+)
+from wfengine.signals import TokenOutcome
+from wfengine.state import FIRST_TASK, set_token_pos
+
+__all__ = ["Run"]
+
+plain_steps: Callable[[Definition], Steps] = attrgetter("steps")
+watched_steps: Callable[[Definition], Steps] = attrgetter("watched")
+
+
+@frozen
+class Hooks:
+    """The hooks of an engine, looked up once for each run; None where nobody overrode one."""
+
+    before_processing: Any = None
+    after_processing: Any = None
+    before_object: Any = None
+    after_object: Any = None
+    before_callbacks: Any = None
+    after_callbacks: Any = None
+    before_each_callback: Any = None
+    after_each_callback: Any = None
+    transition_exception_mapper: Any = TransitionActions
+
+    @classmethod
+    def of(cls, eng: Any) -> Hooks:
+        """Look up the hooks of an engine; a branch has only those around each task."""
+        factory = unwrapped(eng.processing_factory)
+        mapper = unwrapped(getattr(factory, "action_mapper", ActionMapper))
+        each = ("before_each_callback", "after_each_callback")
+        found = {name: overridden(mapper, name, ActionMapper) for name in each}
+        if eng.parent is not None:
+            return cls(**found)
+        for name in ("before_callbacks", "after_callbacks"):
+            found[name] = overridden(mapper, name, ActionMapper)
+        for name in ("before_processing", "after_processing", "before_object", "after_object"):
+            found[name] = overridden(factory, name, ProcessingFactory)
+        handlers = getattr(factory, "transition_exception_mapper", TransitionActions)
+        return cls(**found, transition_exception_mapper=unwrapped(handlers))
+
+
+    @property
+    def around_tasks(self) -> bool:
+        """Whether there is anything to do around each task."""
+        return bool(self.before_each_callback or self.after_each_callback)
+
+    @property
+    def around_tokens(self) -> bool:
+        """Whether there is anything to do around each token."""
+        hooks = (self.before_object, self.after_object, self.before_callbacks, self.after_callbacks)
+        return any(hooks)
+
+
+@define(eq=False)
+class Run:
+    """What an engine knows while it runs, and forgets afterwards.
+
+    :param fresh: whether the first token starts at its first task, or where the position says.
+    :param owner: the asyncio task that runs it, or None where there is no event loop.
+    :param outer: the run inside whose task this one was started, if any.
+    """
+
+    eng: Any
+    objects: Sequence[Any]
+    stop_on_error: bool = True
+    stop_on_halt: bool = True
+    owner: Any = None
+    outer: Run | None = None
+    fresh: bool = True
+    thread: int = field(init=False, factory=get_ident)
+    hooks: Hooks = field(init=False)
+    is_watched: bool = field(init=False)
+    is_plain: bool = field(init=False)
+    at_token_end: list[Callable[[], Any]] = field(init=False, factory=list)
+    at_run_end: list[Callable[[], Any]] = field(init=False, factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.hooks = Hooks.of(self.eng)
+        self.is_watched = (
+            self.hooks.around_tasks
+            or self.eng.overrides("execute_callback")
+            or any(signal.receivers for signal in signals.TASK_SIGNALS)
+        )
+        self.is_plain = not (
+            self.is_watched
+            or self.hooks.around_tokens
+            or self.eng.overrides("run_callbacks")
+            or any(signal.receivers for signal in signals.TOKEN_SIGNALS)
+        )
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether an event loop of the caller's runs it."""
+        return self.owner is not None
+
+    def is_owned_by(self, owner: Any) -> bool:
+        """Return whether the caller is this run's own thread, and its asyncio task."""
+        return self.thread == get_ident() and (owner is None or owner is self.owner)
+
+    def steps(self) -> Process:
+        """Go through all tokens."""
+        eng, hooks = self.eng, self.hooks
+        if hooks.before_processing:
+            yield from settle(hooks.before_processing(eng, self.objects))
+        self._signal("workflow_started", objects=self.objects)
+        try:
+            yield from self._tokens()
+        except Break:
+            pass
+        finally:
+            yield from self._wind_up(self.at_run_end)
+        eng.has_completed = True
+        if hooks.after_processing:
+            yield from settle(hooks.after_processing(eng, self.objects))
+        self._signal("workflow_finished", objects=self.objects)
+
+    def _tokens(self) -> Process:
+        eng, state, objects = self.eng, self.eng.state, self.objects
+        has_chooser = eng.overrides("callback_chooser")
+        while True:
+            index = state.token_pos + 1
+            try:
+                obj = objects[index]
+            except IndexError:
+                return
+            set_token_pos(state, index)
+            if self.fresh:
+                state.callback_pos[:] = FIRST_TASK
+                eng.extra_data.pop(FRAMES, None)
+            self.fresh = True
+            try:
+                if self.is_plain:
+                    definition = (not has_chooser and eng.callbacks.only) or self._choose(obj)
+                    eng.definition = definition
+                    yield from walk(definition, obj, eng, plain_steps, self._visit)
+                    if self.at_token_end:
+                        yield from self._wind_up(self.at_token_end)
+                else:
+                    yield from self._token(obj)
+            except Exception as error:
+                yield from self._left(obj, error)
+            if self.asynchronous:
+                yield _turn()
+
+    def _token(self, obj: Any) -> Process:
+        """Run one token with all that may be around it."""
+        eng, hooks = self.eng, self.hooks
+        eng.definition = None
+        self._send(signals.token_started, obj=obj)
+        if hooks.before_object:
+            yield from settle(hooks.before_object(eng, self.objects, obj))
+        eng.definition = definition = self._choose(obj)
+        if hooks.before_callbacks:
+            yield from settle(hooks.before_callbacks(eng, definition, obj))
+        if eng.overrides("run_callbacks"):
+            yield from settle(eng.run_callbacks(definition, self.objects, obj))
+        else:
+            yield from self.walk(definition, obj)
+        yield from self._wind_up(self.at_token_end)
+        if hooks.after_callbacks:
+            yield from settle(hooks.after_callbacks(eng, definition, obj))
+        if hooks.after_object:
+            yield from settle(hooks.after_object(eng, self.objects, obj))
+        self._send(signals.token_finished, obj=obj, outcome=TokenOutcome.COMPLETED)
+
+    def _choose(self, obj: Any) -> Definition:
+        chosen = self.eng.callback_chooser(obj)
+        if callable(chosen) and not isinstance(chosen, list):
+            chosen = [chosen]
+        if not chosen:
+            raise WorkflowDefinitionError(
+                f"there is nothing to run for token {self.eng.state.token_pos}: "
+                f"callback_chooser returned {chosen!r}"
+            )
+        return clean(chosen)
+
+    def walk(self, definition: Definition, obj: Any) -> Process:
+        """Run a definition for one token, watched if there is somebody to watch."""
+        steps_of = watched_steps if self.is_watched else plain_steps
+        return walk(definition, obj, self.eng, steps_of, self._visit)
+
+    def _visit(self, task: Any, obj: Any) -> Process:
+        eng, hooks = self.eng, self.hooks
+        try:
+            if hooks.before_each_callback:
+                yield from settle(hooks.before_each_callback(eng, task, obj))
+            self._send(signals.task_started, obj=obj, callback=task)
+            result = yield from self._execute(task, obj)
+            refuse_swallowed(eng.interrupts, eng)
+            handed = result if isinstance(result, WorkflowTransition) else None
+            self._send(signals.task_finished, obj=obj, callback=task, transition=handed)
+            return result
+        except WorkflowTransition as transition:
+            self._send(signals.task_finished, obj=obj, callback=task, transition=transition)
+            raise
+        except Exception as error:
+            self._send(signals.task_failed, obj=obj, callback=task, error=error)
+            raise
+        finally:
+            if hooks.after_each_callback:
+                yield from settle(hooks.after_each_callback(eng, task, obj))
+
+    def _execute(self, task: Any, obj: Any) -> Process:
+        if not self.eng.overrides("execute_callback"):
+            return (yield from settle(task(obj, self.eng)))
+        recorded = _Recorded(task)
+        result = yield from settle(self.eng.execute_callback(recorded, obj))
+        if result is None:
+            result = yield from settle(recorded.result)
+        return result
+
+    def _left(self, obj: Any, error: Exception) -> Process:
+        """Do what has to be done when an exception has left a token's tasks or hooks."""
+        eng = self.eng
+        if is_superseded(eng.interrupts):
+            raise error
+        forget_raised(eng.interrupts)
+        try:
+            yield from self._wind_up(self.at_token_end)
+        except Exception as later:
+            later.__context__, error = error, later
+        if is_failure(error):
+            eng.note_position(error)
+            eng.log.debug("%s failed", eng.position_text(), exc_info=error)
+        try:
+            yield from self._handle(obj, error)
+        finally:
+            outcome = outcome_of(error)
+            if outcome is TokenOutcome.HALTED:
+                self._signal("workflow_halted", obj=obj, error=error)
+            elif outcome is TokenOutcome.FAILED:
+                self._signal("workflow_error", obj=obj, error=error)
+            self._send(signals.token_finished, obj=obj, outcome=outcome)
+
+    def _handle(self, obj: Any, error: Exception) -> Process:
+        """Do what the handler of an exception says: go on, end the run, or let it out."""
+        handler = handler_of(error, self.hooks.transition_exception_mapper)
+        try:
+            yield from settle(handler(obj, self.eng, self.eng.definition, error))
+        except Continue:
+            pass
+        except Break:
+            raise
+        except Exception as leaving:
+            if self._stops_on(leaving):
+                raise
+
+    def _stops_on(self, error: Exception) -> bool:
+        return self.stop_on_halt if isinstance(error, HaltProcessing) else self.stop_on_error
+
+    def _wind_up(self, calls: list[Callable[[], Any]]) -> Process:
+        errors = []
+        while calls:
+            try:
+                yield from settle(calls.pop()())
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise together("several calls deferred to this end failed", errors)
+
+    def _signal(self, name: str, **context: Any) -> None:
+        if self.eng.parent is None:  # a branch is part of its parent's run
+            getattr(unwrapped(self.eng.signal), name)(self.eng, **context)
+
+    def _send(self, signal: Any, **context: Any) -> None:
+        if signal.receivers:
+            signal.send(self.eng, **context)
+
+
+class _Recorded:
+    """A task that remembers what it returned.
+
+    An ``execute_callback`` that somebody overrode may call the task and return nothing; what the
+    task handed to the engine must not be lost.
+    """
+
+    def __init__(self, task: Callable[..., Any]) -> None:
+        update_wrapper(self, task)
+        self._task = task
+        self.result: Any = None
+
+    def __call__(self, obj: Any, eng: Any) -> Any:
+        self.result = self._task(obj, eng)
+        return self.result
+
+
+def is_failure(error: BaseException) -> bool:
+    """Return whether an exception reports a fault, and does not steer the run."""
+    return not isinstance(error, WorkflowTransition | Break | Continue)
+
+
+def outcome_of(error: Exception) -> TokenOutcome:
+    """Return how a token leaves the engine that raised this."""
+    if isinstance(error, HaltProcessing):
+        return TokenOutcome.HALTED
+    if isinstance(error, JumpToken):
+        return TokenOutcome.JUMPED
+    if isinstance(error, StopProcessing | AbortProcessing | Break):
+        return TokenOutcome.STOPPED
+    return TokenOutcome.FAILED if is_failure(error) else TokenOutcome.SKIPPED
+
+
+async def _turn() -> None:
+    """Give the other tasks of the event loop their turn."""
+    import asyncio
+
+    await asyncio.sleep(0)
