@@ -110,16 +110,18 @@ def _guarded_element(element: Any, kind: str, offset: int) -> Any:
         return _guard(element, kind, JumpCall(offset))
     done: list[list[Any]] = [[]]
     open_lists = [iter(element)]
+    repeats = [element.repeats_from]
     while True:
         for step in open_lists[-1]:
             if isinstance(step, Definition):
                 open_lists.append(iter(step))
+                repeats.append(step.repeats_from)
                 done.append([])
                 break
             done[-1].append(_guard(step, kind, JumpCall(offset, levels=len(open_lists))))
         else:
             open_lists.pop()
-            finished = Definition(done.pop())
+            finished = Definition(done.pop(), repeats.pop())
             if not open_lists:
                 return finished
             done[-1].append(finished)

@@ -9,8 +9,9 @@ from typing import Any
 from wfengine.callbacks import Definition, Task, task_name
 from wfengine.description import Description, Part, described
 from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError
+from wfengine.interpreter import LEAVE
 
-from .parts import LEAVE, Branch, as_condition, as_element, ask, named, then
+from .parts import Branch, as_condition, as_element, ask, named, then
 
 __all__ = ["CHOICE", "CMP", "IF", "IF_ELSE", "IF_NOT", "SIMPLE_MERGE"]
 

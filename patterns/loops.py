@@ -12,10 +12,11 @@ from typing import Any
 from wfengine import frames
 from wfengine.callbacks import Definition, Task, task_name
 from wfengine.description import Description, Part, described
-from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError
-from wfengine.frames import Frame
+from wfengine.errors import WorkflowDefinitionError, WorkflowError
+from wfengine.frames import FRAMES, Frame
+from wfengine.interpreter import LEAVE
 
-from .parts import LEAVE, Branch, as_branch, as_condition, digest, named, then
+from .parts import Branch, as_branch, as_condition, digest, named, then
 
 __all__ = ["FOR", "WHILE"]
 
@@ -23,30 +24,24 @@ __all__ = ["FOR", "WHILE"]
 def WHILE(cond: Task, branch: Branch) -> Definition:
     """Run the branch again and again while the condition holds.
 
-    Its list is ``[condition, task, task, ..., condition]``.
+    Its list is ``[condition, task, task, ...]``, which starts over at its end.
     """
     condition = as_condition(cond, "WHILE's condition")
     body = as_branch(branch, "WHILE's branch")
-    back = JumpCall(-len(body))
 
-    def enter(obj: Any, eng: Any) -> Any:
+    def ask(obj: Any, eng: Any) -> Any:
+        if FRAMES in eng.extra_data:
+            frames.drop_inner(eng)
         holds = condition(obj, eng)
         return None if holds is True else then(holds, lambda answer: None if answer else LEAVE)
 
-    def again(obj: Any, eng: Any) -> Any:
-        frames.drop_inner(eng)
-        holds = condition(obj, eng)
-        return back if holds is True else then(holds, lambda answer: back if answer else None)
-
     description = Description(
         "WHILE",
-        roles=("condition", *("body",) * len(body), "repeat"),
+        roles=("condition", *("body",) * len(body)),
         parts=(Part("condition", condition),),
         label=task_name(condition),
     )
-    return Definition(
-        [described(named(enter, "WHILE"), description), *body, named(again, "WHILE again")]
-    )
+    return Definition([described(named(ask, "WHILE"), description), *body], repeats_from=0)
 
 
 def FOR(
@@ -54,7 +49,7 @@ def FOR(
 ) -> Definition:
     """Run the branch once for each item of a source.
 
-    Its list is ``[first item, task, task, ..., next item]``. The loop's count is kept with the
+    Its list is ``[first item, task, task, ..., next item]``, which starts over at its first task. The loop's count is kept with the
     position: halted inside and taken up again, it goes on with the same item. After the loop the
     last value can still be read.
 
@@ -69,40 +64,48 @@ def FOR(
     """
     body = as_branch(branch, "FOR's branch")
     items_of = _items_of(source, order)
-    put = _putter(setter)
+    key, put = _setter(setter)
     label = f"{setter if isinstance(setter, str) else 'item'} in {_source_label(source)}"
     kind = digest(f"FOR {label} {order}", body)
-    back = JumpCall(-len(body))
     caches = cache_data and not isinstance(source, Iterable)
+    items = source if order == "ASC" and isinstance(source, Sequence) else None
+    loop = object()
 
-    def turn(obj: Any, eng: Any, frame: Frame, number: int, if_item: Any, if_none: Any) -> Any:
+    def turn(obj: Any, eng: Any, frame: Frame, number: int) -> Any:
         try:
             item = frame.live[number]
         except IndexError:
             frames.leave(eng, frame)
-            return if_none
+            return LEAVE
         frame["turn"] = number
-        return then(put(obj, eng, item), lambda _: if_item)
+        if key is not None:
+            eng.extra_data[key] = item
+            return None
+        return then(put(obj, eng, item), lambda _: None)
 
-    def resume(obj: Any, eng: Any, frame: Frame, number: int, if_item: Any, if_none: Any) -> Any:
-        def go(items: Sequence[Any]) -> Any:
-            frame.live = items
+    def look_up(obj: Any, eng: Any, frame: Frame, number: int) -> Any:
+        def go(found: Sequence[Any]) -> Any:
+            frame.owner, frame.live = loop, found
             if caches:
-                frame["items"] = items
-            return turn(obj, eng, frame, number, if_item, if_none)
+                frame["items"] = found
+            return turn(obj, eng, frame, number)
 
         kept = frame.get("items")
         return go(kept) if kept is not None else then(items_of(obj, eng, caches), go)
 
     def first(obj: Any, eng: Any) -> Any:
-        return resume(obj, eng, frames.enter(eng, kind), 0, None, LEAVE)
+        frame = frames.enter(eng, kind, owner=loop, live=items)
+        return (look_up if items is None else turn)(obj, eng, frame, 0)
 
     def again(obj: Any, eng: Any) -> Any:
+        extra_data = eng.extra_data
+        frame = extra_data[FRAMES][-1] if FRAMES in extra_data else None
+        if frame.__class__ is Frame and frame.owner is loop:
+            return turn(obj, eng, frame, frame["turn"] + 1)
         frame = frames.find(eng, kind)
         if frame is None:
-            return resume(obj, eng, frames.enter(eng, kind), 0, back, None)
-        go_on = resume if frame.live is None else turn
-        return go_on(obj, eng, frame, frame["turn"] + 1, back, None)
+            return first(obj, eng)
+        return look_up(obj, eng, frame, frame["turn"] + 1)
 
     description = Description(
         "FOR",
@@ -111,26 +114,20 @@ def FOR(
         label=label,
         options={"order": order, "cache_data": cache_data},
     )
-    return Definition(
-        [described(named(first, "FOR"), description), *body, named(again, "FOR again")]
-    )
+    steps = [described(named(first, "FOR"), description), *body, named(again, "FOR again")]
+    return Definition(steps, repeats_from=1)
 
 
-def _putter(setter: Any) -> Any:
-    if setter is None:
-        return lambda obj, eng, item: None
+def _setter(setter: Any) -> tuple[str | None, Any]:
+    """Return a key of extra_data, or else a callable ``(obj, eng, item)``."""
     if isinstance(setter, str):
-
-        def put(obj: Any, eng: Any, item: Any) -> None:
-            eng.extra_data[setter] = item
-
-        return put
-    if not callable(setter):
+        return setter, None
+    if setter is not None and not callable(setter):
         raise WorkflowDefinitionError(
-            f"FOR's setter is a key of extra_data, a callable (obj, eng, item) or None, "
+            "FOR's setter is a key of extra_data, a callable (obj, eng, item) or None, "
             f"not {setter!r}"
         )
-    return setter
+    return None, setter or (lambda obj, eng, item: None)
 
 
 def _source_label(source: Any) -> str:

@@ -14,11 +14,10 @@ from wfengine.callbacks import (
     task_name,
 )
 from wfengine.description import describe
-from wfengine.errors import BreakFromThisLoop, WorkflowDefinitionError
+from wfengine.errors import WorkflowDefinitionError
 
 Branch = Task | list[Any] | tuple[Any, ...]
 
-LEAVE = BreakFromThisLoop()
 
 
 def as_branch(branch: Branch | None, of: str) -> Definition:

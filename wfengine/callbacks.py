@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, cycle
 from typing import Any, NoReturn, Union
 
 from wfengine.errors import WorkflowDefinitionError
@@ -17,6 +18,24 @@ Task = Callable[[Any, Any], Any]
 
 Steps = tuple[tuple[int, Any], ...]
 """What the engine goes through: the elements of a list, each with its index."""
+
+
+class Circle(tuple[tuple[int, Any], ...]):
+    """Steps that start over, at some index, when they have come to their end.
+
+    What is left of them from any index on is therefore without end.
+    """
+
+    repeated: Steps
+
+    def __new__(cls, steps: Steps, repeats_from: int) -> Circle:
+        circle = super().__new__(cls, steps)
+        circle.repeated = steps[repeats_from:]
+        return circle
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return chain(found, cycle(self.repeated)) if isinstance(key, slice) else found
 
 
 def task_name(task: object) -> str:
@@ -48,33 +67,45 @@ class Visit:
 class Definition(list[Any]):
     """A cleaned list of tasks and further definitions; equal to a plain list, and read-only.
 
-    It cannot change, so that a stored position always addresses the same task. Called as a task
-    it hands itself to the engine, which then goes through it: entering a nested list is a
-    transition by value like any other, and costs a flat list of tasks nothing.
+    It cannot change, so that a stored position always addresses the same task. The engine goes
+    through its ``steps``, where a task stands for each nested list and hands it to the engine:
+    entering a list is a transition by value like any other, and costs a flat list nothing.
+
+    :param repeats_from: the index at which the list starts over when it has come to its end; only
+        a jump or a break leaves it then. Loops are such lists.
     """
 
-    __slots__ = ("_watched", "steps")
+    __slots__ = ("_watched", "repeats_from", "steps")
 
-    def __init__(self, items: Iterable[Task | Definition] = ()) -> None:
+    def __init__(
+        self, items: Iterable[Task | Definition] = (), repeats_from: int | None = None
+    ) -> None:
         super().__init__(items)
-        self.steps: Steps = tuple(enumerate(self))
+        self.repeats_from = repeats_from
+        self.steps = self._steps(
+            item._entrance() if isinstance(item, Definition) else item for item in self
+        )
         self._watched: Steps | None = None
 
     @property
     def watched(self) -> Steps:
         """The steps with a :class:`Visit` in place of each task."""
         if self._watched is None:
-            self._watched = tuple(
-                (index, step if isinstance(step, Definition) else Visit(step))
-                for index, step in self.steps
+            self._watched = self._steps(
+                item._entrance() if isinstance(item, Definition) else Visit(item) for item in self
             )
         return self._watched
 
-    def __call__(self, obj: object, eng: object) -> Definition:
-        return self
+    def _steps(self, tasks: Iterable[Task]) -> Steps:
+        steps = tuple(enumerate(tasks))
+        return steps if self.repeats_from is None else Circle(steps, self.repeats_from)
 
-    def __reduce__(self) -> tuple[type[Definition], tuple[list[Any]]]:
-        return type(self), (list(self),)
+    def _entrance(self) -> Task:
+        """Return a task that hands this definition to the engine, which then goes through it."""
+        return lambda obj, eng: self
+
+    def __reduce__(self) -> tuple[type[Definition], tuple[list[Any], int | None]]:
+        return type(self), (list(self), self.repeats_from)
 
     def _read_only(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(

@@ -16,18 +16,34 @@ FRAMES = "_frames"
 
 
 class Frame(dict[str, Any]):
-    """What one pattern remembers: plain data; ``live`` holds what cannot be stored."""
+    """What one pattern remembers: plain data; and, while it lives, what cannot be stored.
 
-    live: Any = None
+    ``owner`` is the pattern that began the frame, ``live`` whatever that pattern wants.
+    """
+
+    __slots__ = ("live", "owner")
+
+    live: Any
+    owner: Any
 
 
-def enter(eng: Any, kind: str, inside_task: bool = False) -> Frame:
+def new_frame(data: Any, owner: Any = None, live: Any = None) -> Frame:
+    """Return a frame, new or brought back from storage."""
+    frame = Frame(data)
+    frame.owner = owner
+    frame.live = live
+    return frame
+
+
+def enter(
+    eng: Any, kind: str, inside_task: bool = False, owner: Any = None, live: Any = None
+) -> Frame:
     """Begin a frame for the list where the engine stands, or for the inside of a single task."""
     depth = len(eng.state.callback_pos) + inside_task
     frames = eng.extra_data.setdefault(FRAMES, [])
     while frames and frames[-1]["depth"] >= depth:
         frames.pop()
-    frame = Frame(kind=kind, depth=depth)
+    frame = new_frame({"kind": kind, "depth": depth}, owner, live)
     frames.append(frame)
     return frame
 
@@ -49,7 +65,7 @@ def find(eng: Any, kind: str, inside_task: bool = False, levels: int = 0) -> Fra
     if frame["depth"] != depth or frame["kind"] != kind:
         return None
     if frame.__class__ is not Frame:
-        frames[-1] = frame = Frame(frame)
+        frames[-1] = frame = new_frame(frame)
     return frame
 
 

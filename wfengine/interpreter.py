@@ -24,6 +24,7 @@ from wfengine.errors import (
 )
 
 __all__ = [
+    "LEAVE",
     "Interrupts",
     "Process",
     "Request",
@@ -40,6 +41,8 @@ __all__ = [
 Process = Generator[Any, Any, Any]
 """Yields what has to be awaited, is sent the outcome, and returns its result."""
 
+START = [0]
+LEAVE = BreakFromThisLoop()
 MOVES = frozenset({Definition, JumpCall, BreakFromThisLoop})
 
 
@@ -141,67 +144,85 @@ def walk(
     """
     interrupts: Interrupts = eng.interrupts
     pos: list[int] = eng.state.callback_pos
-    lists = [steps_of(found) for found in enclosing(definition, pos)]
-    depth = len(lists) - 1
-    steps = lists[depth][pos[depth] :]
+    outer: list[Steps] = []
+    here = steps_of(definition)
+    if pos != START:
+        *outer, here = (steps_of(found) for found in enclosing(definition, pos))
+    depth, target = len(outer), pos[-1]
     while True:
         try:
-            if interrupts and steps and (request := take_request(interrupts)):
-                pos[depth] = steps[0][0]
+            if interrupts and target < len(here) and (request := take_request(interrupts)):
+                pos[depth] = target
                 raise request
-            for pos[depth], step in steps:
+            for pos[depth], step in here[target:]:
                 result = step(obj, eng)
                 if result is not None or interrupts:
                     break
             else:
                 if not depth:
-                    pos[0] = len(definition)
+                    pos[0] = len(here)
                     return
-                lists.pop()
-                pos.pop()
-                depth -= 1
-                steps = lists[depth][pos[depth] + 1 :]
-                continue
-            while result is not None and result.__class__ not in MOVES:
-                if result.__class__ is Visit:
-                    result = yield from visit(result.task, obj)
-                elif hasattr(result, "__await__"):
-                    result = yield result
-                elif isinstance(result, WorkflowTransition):
-                    raise copy(result)
-                else:
-                    result = None
-            if interrupts:
-                refuse_swallowed(interrupts, eng)
-                if is_superseded(interrupts):
-                    raise Superseded
+                result = LEAVE
+            if interrupts or result.__class__ not in MOVES:
+                result = yield from settle_task(result, obj, eng, visit)
         except (JumpCall, BreakFromThisLoop) as transition:
             forget_raised(interrupts)
             result = transition
-        if result.__class__ is Definition:
-            steps = steps_of(result)
-            lists.append(steps)
+        if result is LEAVE and depth:
+            here = outer.pop()
+            pos.pop()
+            depth -= 1
+            target = pos[depth] + 1
+        elif result.__class__ is Definition:
+            outer.append(here)
+            here = steps_of(result)
             pos.append(0)
             depth += 1
-            continue
-        if result is None:
+            target = 0
+        elif result is None:
             target = pos[depth] + 1
-        elif isinstance(result, JumpCall):
-            depth = leave(result.levels, lists, pos)
-            target = max(pos[depth] + result.offset, 0)
         else:
-            left_all = result.levels > depth
-            depth = leave(result.levels, lists, pos)
-            target = len(definition) if left_all else pos[depth] + 1
-        steps = lists[depth][target:]
+            here, target = move(result, here, outer, pos)
+            depth = len(outer)
 
 
-def leave(levels: int, lists: list[Steps], pos: list[int]) -> int:
-    """Leave so many of the innermost lists, though never the outermost; return the new depth."""
-    for _ in range(min(levels, len(lists) - 1)):
-        lists.pop()
+def move(
+    by: JumpCall | BreakFromThisLoop, here: Steps, outer: list[Steps], pos: list[int]
+) -> tuple[Steps, int]:
+    """Leave as many lists as a jump or a break says; return the list and the index it leads to."""
+    levels = by.levels
+    while levels and outer:
+        here = outer.pop()
         pos.pop()
-    return len(lists) - 1
+        levels -= 1
+    if isinstance(by, BreakFromThisLoop):
+        target = len(here) if levels else pos[-1] + 1
+    else:
+        target = max(pos[-1] + by.offset, 0)
+        if target >= len(here) and outer:
+            return move(LEAVE, here, outer, pos)
+    return here, target
+
+
+def settle_task(result: Any, obj: Any, eng: Any, visit: Callable[[Any, Any], Process]) -> Process:
+    """Return what a task hands to the engine: a move, or None to go on with the next task.
+
+    Awaits what has to be awaited, and raises what leaves the definition.
+    """
+    while result is not None and result.__class__ not in MOVES:
+        if result.__class__ is Visit:
+            result = yield from visit(result.task, obj)
+        elif hasattr(result, "__await__"):
+            result = yield result
+        elif isinstance(result, WorkflowTransition):
+            raise copy(result)
+        else:
+            result = None
+    if eng.interrupts:
+        refuse_swallowed(eng.interrupts, eng)
+        if is_superseded(eng.interrupts):
+            raise Superseded
+    return result
 
 
 def drive(run: Process) -> Any:

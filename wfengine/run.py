@@ -157,7 +157,9 @@ class Run:
 
     def _tokens(self) -> Process:
         eng, state, objects = self.eng, self.eng.state, self.objects
-        has_chooser = eng.overrides("callback_chooser")
+        callbacks, calls = eng.callbacks, self.at_token_end
+        may_choose, is_plain = eng.overrides("callback_chooser"), self.is_plain
+        visit, asynchronous, fresh = self._visit, self.asynchronous, self.fresh
         while True:
             index = state.token_pos + 1
             try:
@@ -165,22 +167,22 @@ class Run:
             except IndexError:
                 return
             set_token_pos(state, index)
-            if self.fresh:
+            if fresh:
                 state.callback_pos[:] = FIRST_TASK
                 eng.extra_data.pop(FRAMES, None)
-            self.fresh = True
+            fresh = True
             try:
-                if self.is_plain:
-                    definition = (not has_chooser and eng.callbacks.only) or self._choose(obj)
+                if is_plain:
+                    definition = (not may_choose and callbacks.only) or self._choose(obj)
                     eng.definition = definition
-                    yield from walk(definition, obj, eng, plain_steps, self._visit)
-                    if self.at_token_end:
-                        yield from self._wind_up(self.at_token_end)
+                    yield from walk(definition, obj, eng, plain_steps, visit)
+                    if calls:
+                        yield from self._wind_up(calls)
                 else:
                     yield from self._token(obj)
             except Exception as error:
                 yield from self._left(obj, error)
-            if self.asynchronous:
+            if asynchronous:
                 yield _turn()
 
     def _token(self, obj: Any) -> Process:
