@@ -12,6 +12,8 @@ from wfengine.callbacks import Definition, Task
 from wfengine.description import Description, described
 from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError, WorkflowTransition
 
+from wfengine.frames import Frame, Live
+
 from .conditions import end_of_branch
 from .parts import Branch, as_branch, digest, named, then
 
@@ -47,9 +49,11 @@ def TRY(
 
     def failed(obj: Any, eng: Any) -> Any:
         frame = frames.find(eng, kind)
-        if frame is None or frame.live is None:
+        failure = frames.live_of(eng, frame) if frame is not None else None
+        if frame is None or failure is None:
             raise WorkflowError("TRY: a failure was looked for where nothing has failed")
-        error, frame.live = frame.live, None
+        error = failure.error
+        eng.live = failure.outer
         frame["attempts"] += 1
         eng.log.info("attempt %d of %d failed: %r", frame["attempts"], retry + 1, error)
         if frame["attempts"] <= retry:
@@ -81,6 +85,16 @@ def TRY(
             *instead,
         ]
     )
+
+
+class _Failure(Live):
+    """The exception of the attempt that has just failed."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, eng: Any, frame: Frame, error: Exception) -> None:
+        super().__init__(eng, frame)
+        self.error = error
 
 
 def _check_numbers(retry: int, delay: float, backoff: float) -> None:
@@ -133,7 +147,7 @@ def _guard(task: Task, kind: str, to_failed: JumpCall) -> Task:
         if frame is None:
             raise error
         eng.note_position(error)
-        frame.live = error
+        _Failure(eng, frame, error)
         return to_failed
 
     async def guarded_wait(awaitable: Any, eng: Any) -> Any:

@@ -6,6 +6,7 @@ A loop's body stands in the loop's own list, so that ``break_current_loop()`` in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from threading import Lock
 from typing import Any
 
@@ -13,12 +14,14 @@ from wfengine import frames
 from wfengine.callbacks import Definition, Task, task_name
 from wfengine.description import Description, Part, described
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
-from wfengine.frames import FRAMES, Frame
+from wfengine.frames import Frame, Live
 from wfengine.interpreter import LEAVE
 
 from .parts import Branch, as_branch, as_condition, digest, named, then
 
 __all__ = ["FOR", "WHILE"]
+
+HANDFUL = 1000
 
 
 def WHILE(cond: Task, branch: Branch) -> Definition:
@@ -30,10 +33,12 @@ def WHILE(cond: Task, branch: Branch) -> Definition:
     body = as_branch(branch, "WHILE's branch")
 
     def ask(obj: Any, eng: Any) -> Any:
-        if FRAMES in eng.extra_data:
-            frames.drop_inner(eng)
         holds = condition(obj, eng)
-        return None if holds is True else then(holds, lambda answer: None if answer else LEAVE)
+        if holds is True:
+            return None
+        if holds is False:
+            return LEAVE
+        return then(holds, lambda answer: None if answer else LEAVE)
 
     description = Description(
         "WHILE",
@@ -64,48 +69,48 @@ def FOR(
     """
     body = as_branch(branch, "FOR's branch")
     items_of = _items_of(source, order)
+    fixed = _fixed_items(source, order)
     key, put = _setter(setter)
     label = f"{setter if isinstance(setter, str) else 'item'} in {_source_label(source)}"
     kind = digest(f"FOR {label} {order}", body)
     caches = cache_data and not isinstance(source, Iterable)
-    items = source if order == "ASC" and isinstance(source, Sequence) else None
     loop = object()
 
-    def turn(obj: Any, eng: Any, frame: Frame, number: int) -> Any:
-        try:
-            item = frame.live[number]
-        except IndexError:
-            frames.leave(eng, frame)
-            return LEAVE
-        frame["turn"] = number
-        if key is not None:
-            eng.extra_data[key] = item
-            return None
-        return then(put(obj, eng, item), lambda _: None)
-
     def look_up(obj: Any, eng: Any, frame: Frame, number: int) -> Any:
-        def go(found: Sequence[Any]) -> Any:
-            frame.owner, frame.live = loop, found
+        def start(items: Any) -> Any:
             if caches:
-                frame["items"] = found
-            return turn(obj, eng, frame, number)
+                frame["items"] = items
+            _Walk(eng, frame, loop, items, number - 1)
+            return again(obj, eng)
 
         kept = frame.get("items")
-        return go(kept) if kept is not None else then(items_of(obj, eng, caches), go)
+        return start(kept) if kept is not None else then(items_of(obj, eng, caches), start)
 
     def first(obj: Any, eng: Any) -> Any:
-        frame = frames.enter(eng, kind, owner=loop, live=items)
-        return (look_up if items is None else turn)(obj, eng, frame, 0)
+        frame = frames.enter(eng, kind)
+        if fixed is None:
+            return look_up(obj, eng, frame, 0)
+        _Walk(eng, frame, loop, fixed, -1)
+        return again(obj, eng)
 
     def again(obj: Any, eng: Any) -> Any:
-        extra_data = eng.extra_data
-        frame = extra_data[FRAMES][-1] if FRAMES in extra_data else None
-        if frame.__class__ is Frame and frame.owner is loop:
-            return turn(obj, eng, frame, frame["turn"] + 1)
-        frame = frames.find(eng, kind)
-        if frame is None:
-            return first(obj, eng)
-        return look_up(obj, eng, frame, frame["turn"] + 1)
+        walk = eng.live
+        if walk.__class__ is not _Walk or walk.loop is not loop:
+            frame = frames.find(eng, kind)
+            if frame is None:
+                return first(obj, eng)
+            walk = frames.live_of(eng, frame)
+            if walk is None:
+                return look_up(obj, eng, frame, frame.get("turn", -1) + 1)
+        number = walk.number + 1
+        if number >= walk.size and (not walk.is_lazy or walk.ends_before(number)):
+            frames.leave(eng, walk.frame)
+            return LEAVE
+        walk.number = walk.frame["turn"] = number
+        if key is None:
+            return put(obj, eng, walk.items[number])
+        eng.extra_data[key] = walk.items[number]
+        return None
 
     description = Description(
         "FOR",
@@ -136,12 +141,23 @@ def _source_label(source: Any) -> str:
     return f"a {type(source).__name__}" if isinstance(source, Iterable) else task_name(source)
 
 
+def _fixed_items(source: Any, order: str) -> Any:
+    """Return the items by index, where they can never change, or None."""
+    if isinstance(source, range) and len(source) <= HANDFUL:
+        source = tuple(source)  # quicker to index than a range
+    if not isinstance(source, range | tuple | str):
+        return None
+    return source if order == "ASC" else source[::-1]
+
+
 def _items_of(source: Any, order: str) -> Any:
     """Return a callable ``(obj, eng, copied)`` that returns the source's items by index."""
     if order not in ("ASC", "DSC"):
         raise WorkflowDefinitionError(f"FOR's order is 'ASC' or 'DSC', not {order!r}")
     if isinstance(source, Iterable):
-        held = _LazyItems(source) if isinstance(source, Iterator) else source
+        held: Any = _LazyItems(source) if isinstance(source, Iterator) else source
+        if isinstance(held, _LazyItems) and order == "ASC":
+            return lambda obj, eng, copied: held
         return lambda obj, eng, copied: _by_index(held, order, copied)
     ask_source = as_condition(source, "FOR's source is an iterable, or")
 
@@ -151,20 +167,22 @@ def _items_of(source: Any, order: str) -> Any:
     return items
 
 
-def _by_index(found: Any, order: str, copied: bool, source: Any = None) -> Sequence[Any]:
+def _by_index(found: Any, order: str, copied: bool, source: Any = None) -> Any:
     if not isinstance(found, Iterable):
         raise WorkflowError(
             f"FOR's source {task_name(source)!r} returned {type(found).__name__}, "
             "which cannot be iterated over"
         )
     if order == "DSC":
-        return found[::-1] if isinstance(found, range) else list(found)[::-1]
-    if copied or not isinstance(found, Sequence | Iterator):
-        return list(found)
-    return found if isinstance(found, Sequence) else _LazyItems(found)
+        return list(found)[::-1]
+    if isinstance(found, Iterator) and not copied:
+        return _LazyItems(found)
+    if isinstance(found, Sequence) and not isinstance(found, list) and not copied:
+        return found
+    return list(found)
 
 
-class _LazyItems(Sequence[Any]):
+class _LazyItems:
     """The items of an iterator, read when they are asked for and kept; any thread may ask."""
 
     def __init__(self, items: Iterator[Any]) -> None:
@@ -172,14 +190,43 @@ class _LazyItems(Sequence[Any]):
         self._read: list[Any] = []
         self._lock = Lock()
 
-    def __len__(self) -> int:
-        return len(list(self))
+    def __iter__(self) -> Iterator[Any]:
+        """Go through all the items, as the reversed order needs."""
+        number = 0
+        while number < self.read_to(number):
+            yield self._read[number]
+            number += 1
 
-    def __getitem__(self, index: Any) -> Any:
+    def __len__(self) -> int:
+        """Return how many items have been read."""
+        return len(self._read)
+
+    def __getitem__(self, number: int) -> Any:
+        return self._read[number]
+
+    def read_to(self, number: int) -> int:
+        """Read on until there is such an item; return how many there are so far."""
         with self._lock:
-            while len(self._read) <= index:
-                try:
-                    self._read.append(next(self._remaining))
-                except StopIteration:
-                    raise IndexError("no more items") from None
-        return self._read[index]
+            self._read.extend(islice(self._remaining, number + 1 - len(self._read)))
+        return len(self._read)
+
+
+class _Walk(Live):
+    """A loop under way: its items, and how far it has come."""
+
+    __slots__ = ("is_lazy", "items", "loop", "number", "size")
+
+    def __init__(self, eng: Any, frame: Frame, loop: object, items: Any, number: int) -> None:
+        self.frame = frame
+        self.outer = eng.live
+        eng.live = self
+        self.loop = loop
+        self.items = items
+        self.number = number
+        self.size = len(items)
+        self.is_lazy = items.__class__ is _LazyItems
+
+    def ends_before(self, number: int) -> bool:
+        """Return whether there is no such item, after reading on."""
+        self.size = self.items.read_to(number)
+        return number >= self.size

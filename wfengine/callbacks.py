@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, cycle
 from typing import Any, NoReturn, Union
 
@@ -21,21 +22,24 @@ Steps = tuple[tuple[int, Any], ...]
 
 
 class Circle(tuple[tuple[int, Any], ...]):
-    """Steps that start over, at some index, when they have come to their end.
+    """Steps that start over, at some index, when they have come to their end."""
 
-    What is left of them from any index on is therefore without end.
-    """
-
+    start: Callable[[], Iterator[tuple[int, Any]]]
     repeated: Steps
 
     def __new__(cls, steps: Steps, repeats_from: int) -> Circle:
         circle = super().__new__(cls, steps)
-        circle.repeated = steps[repeats_from:]
+        circle.repeated = repeated = steps[repeats_from:]
+        circle.start = lambda: chain(steps, cycle(repeated))
+        if repeats_from == 0:
+            circle.start = partial(cycle, steps)
         return circle
 
-    def __getitem__(self, key: Any) -> Any:
-        found = super().__getitem__(key)
-        return chain(found, cycle(self.repeated)) if isinstance(key, slice) else found
+
+def since(steps: Steps | Circle, index: int) -> Iterator[tuple[int, Any]]:
+    """Go through steps from an index on; a circle's steps have no end."""
+    rest = iter(steps[index:])
+    return chain(rest, cycle(steps.repeated)) if isinstance(steps, Circle) else rest
 
 
 def task_name(task: object) -> str:
@@ -82,13 +86,13 @@ class Definition(list[Any]):
     ) -> None:
         super().__init__(items)
         self.repeats_from = repeats_from
-        self.steps = self._steps(
+        self.steps: Steps | Circle = self._steps(
             item._entrance() if isinstance(item, Definition) else item for item in self
         )
-        self._watched: Steps | None = None
+        self._watched: Steps | Circle | None = None
 
     @property
-    def watched(self) -> Steps:
+    def watched(self) -> Steps | Circle:
         """The steps with a :class:`Visit` in place of each task."""
         if self._watched is None:
             self._watched = self._steps(
@@ -96,7 +100,7 @@ class Definition(list[Any]):
             )
         return self._watched
 
-    def _steps(self, tasks: Iterable[Task]) -> Steps:
+    def _steps(self, tasks: Iterable[Task]) -> Steps | Circle:
         steps = tuple(enumerate(tasks))
         return steps if self.repeats_from is None else Circle(steps, self.repeats_from)
 

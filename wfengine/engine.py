@@ -36,7 +36,7 @@ from wfengine.extension import (
     TransitionActions,
     unwrapped,
 )
-from wfengine.frames import FRAMES, drop_inner
+from wfengine.frames import FRAMES, Live, drop_inner
 from wfengine.interpreter import Interrupts, Process, Request, Superseded, drive, drive_async
 from wfengine.run import Run
 from wfengine.signals import Signal
@@ -110,6 +110,9 @@ class GenericWorkflowEngine(DeprecatedSpellings):
 
     def _detach(self) -> None:
         self.definition: Definition | None = None
+        """The definition that the current token goes through."""
+        self.live: Live | None = None
+        """For patterns: what the innermost of them has at hand."""
         self.interrupts: Interrupts = []
         self._run: Run | None = None
         self.has_completed = False
@@ -439,6 +442,7 @@ class GenericWorkflowEngine(DeprecatedSpellings):
 
     def _in_run(self, run: Run) -> Process:
         self._run, self.objects, self.has_completed = run, run.objects, False
+        self.live = None
         try:
             yield from run.steps()
         except Superseded:

@@ -3,48 +3,31 @@
 It belongs to the position: it lives in ``extra_data`` as plain data, so that it can be stored with
 the position, and is emptied when a token starts at its first task. A token's position is one path,
 so at each depth of nesting at most one pattern is active: a frame is found by its depth, and its
-``kind`` says whose it is.
+``kind`` says whose it is. What a pattern has at hand and cannot be stored is a :class:`Live`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["FRAMES", "Frame", "drop_inner", "enter", "find", "leave"]
+__all__ = ["FRAMES", "Frame", "Live", "drop_inner", "enter", "find", "leave", "live_of"]
 
 FRAMES = "_frames"
 
 
-class Frame(dict[str, Any]):
-    """What one pattern remembers: plain data; and, while it lives, what cannot be stored.
-
-    ``owner`` is the pattern that began the frame, ``live`` whatever that pattern wants.
-    """
-
-    __slots__ = ("live", "owner")
-
-    live: Any
-    owner: Any
+Frame = dict[str, Any]
 
 
-def new_frame(data: Any, owner: Any = None, live: Any = None) -> Frame:
-    """Return a frame, new or brought back from storage."""
-    frame = Frame(data)
-    frame.owner = owner
-    frame.live = live
-    return frame
-
-
-def enter(
-    eng: Any, kind: str, inside_task: bool = False, owner: Any = None, live: Any = None
-) -> Frame:
+def enter(eng: Any, kind: str, inside_task: bool = False) -> Frame:
     """Begin a frame for the list where the engine stands, or for the inside of a single task."""
-    depth = len(eng.state.callback_pos) + inside_task
-    frames = eng.extra_data.setdefault(FRAMES, [])
-    while frames and frames[-1]["depth"] >= depth:
-        frames.pop()
-    frame = new_frame({"kind": kind, "depth": depth}, owner, live)
-    frames.append(frame)
+    frame: Frame = {"kind": kind, "depth": len(eng.state.callback_pos) + inside_task}
+    frames = eng.extra_data.get(FRAMES)
+    if frames:
+        while frames and frames[-1]["depth"] >= frame["depth"]:
+            frames.pop()
+        frames.append(frame)
+    else:
+        eng.extra_data[FRAMES] = [frame]
     return frame
 
 
@@ -54,23 +37,19 @@ def find(eng: Any, kind: str, inside_task: bool = False, levels: int = 0) -> Fra
     :param levels: look so many lists further out.
     """
     depth = len(eng.state.callback_pos) + inside_task - levels
-    frames = eng.extra_data.get(FRAMES)
-    if not frames:
-        return None
-    while frames[-1]["depth"] > depth:
+    frames = eng.extra_data.get(FRAMES, [])
+    while frames and frames[-1]["depth"] > depth:
         frames.pop()
-        if not frames:
-            return None
-    frame = frames[-1]
-    if frame["depth"] != depth or frame["kind"] != kind:
+    if not frames or frames[-1]["depth"] != depth or frames[-1]["kind"] != kind:
         return None
-    if frame.__class__ is not Frame:
-        frames[-1] = frame = new_frame(frame)
+    frame: Frame = frames[-1]
     return frame
 
 
 def leave(eng: Any, frame: Frame) -> None:
-    """End a frame."""
+    """End a frame, and its live part."""
+    if eng.live is not None and eng.live.frame is frame:
+        eng.live = eng.live.outer
     frames = eng.extra_data.get(FRAMES, [])
     if frames and frames[-1] is frame:
         frames.pop()
@@ -83,3 +62,26 @@ def drop_inner(eng: Any) -> None:
     frames = eng.extra_data.get(FRAMES, [])
     while frames and frames[-1]["depth"] > len(eng.state.callback_pos):
         frames.pop()
+
+
+class Live:
+    """What belongs to a frame and cannot be stored; ``eng.live`` is the innermost one.
+
+    It is gone when a run starts, and its pattern then makes it again from the frame.
+    """
+
+    __slots__ = ("frame", "outer")
+
+    def __init__(self, eng: Any, frame: Frame) -> None:
+        self.frame = frame
+        self.outer: Live | None = eng.live
+        eng.live = self
+
+
+def live_of(eng: Any, frame: Frame) -> Any:
+    """Return the live part of a frame, or None; those further in are over and dropped."""
+    live = eng.live
+    while live is not None and live.frame is not frame:
+        live = live.outer
+    eng.live = live
+    return live

@@ -7,13 +7,13 @@ two ways to turn the crank.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from copy import copy
 from typing import Any
 
 from attrs import frozen
 
-from wfengine.callbacks import Definition, Steps, Visit, task_name
+from wfengine.callbacks import Definition, Steps, Visit, since, task_name
 from wfengine.errors import (
     BreakFromThisLoop,
     JumpCall,
@@ -87,13 +87,17 @@ def is_superseded(interrupts: Interrupts) -> bool:
     return any(isinstance(entry, Superseded) for entry in interrupts)
 
 
-def take_request(interrupts: Interrupts) -> WorkflowTransition | None:
-    """Return and forget the oldest request from outside, if there is one."""
-    for entry in interrupts:
-        if isinstance(entry, Request):
-            interrupts.remove(entry)
-            return entry.transition
-    return None
+def take_request(interrupts: Interrupts, way: Iterator[Any], pos: list[int]) -> None:
+    """Raise the oldest request from outside, with the position at the task that comes next.
+
+    Where the list has come to its end, the request waits for the next task further out.
+    """
+    requests = [entry for entry in interrupts if isinstance(entry, Request)]
+    ahead = next(way, None) if requests else None
+    if ahead is not None:
+        pos[-1] = ahead[0]
+        interrupts.remove(requests[0])
+        raise requests[0].transition
 
 
 def settle(value: Any) -> Process:
@@ -131,80 +135,84 @@ def walk(
     definition: Definition,
     obj: Any,
     eng: Any,
-    steps_of: Callable[[Definition], Steps],
-    visit: Callable[[Any, Any], Process],
+    visit: Callable[[Any, Any], Process] | None,
 ) -> Process:
     """Run a definition for one token, from ``eng.state.callback_pos`` to its end.
 
     What leaves the definition is raised: transitions other than jumps and breaks, and errors;
     ``callback_pos`` then addresses the task that it came from.
 
-    :param steps_of: what to go through for each list: the tasks, or visits to them.
-    :param visit: runs one task that somebody watches.
+    :param visit: runs one task, where somebody watches the tasks.
     """
     interrupts: Interrupts = eng.interrupts
     pos: list[int] = eng.state.callback_pos
-    outer: list[Steps] = []
-    here = steps_of(definition)
-    if pos != START:
-        *outer, here = (steps_of(found) for found in enclosing(definition, pos))
-    depth, target = len(outer), pos[-1]
+    steps = definition.steps if visit is None else definition.watched
+    lists, ways, way, depth = [steps], [], iter(steps), 0
+    if pos != START or steps.__class__ is not tuple:
+        around = enclosing(definition, pos)
+        lists = [found.steps if visit is None else found.watched for found in around]
+        *ways, way = (since(steps, index + 1) for steps, index in zip(lists, pos, strict=True))
+        way = since(lists[-1], pos[-1])
+        depth = len(ways)
     while True:
         try:
-            if interrupts and target < len(here) and (request := take_request(interrupts)):
-                pos[depth] = target
-                raise request
-            for pos[depth], step in here[target:]:
+            if interrupts:
+                take_request(interrupts, way, pos)
+            for pos[depth], step in way:
                 result = step(obj, eng)
                 if result is not None or interrupts:
                     break
             else:
                 if not depth:
-                    pos[0] = len(here)
+                    pos[0] = len(definition)
                     return
-                result = LEAVE
+                way = ways.pop()
+                lists.pop()
+                pos.pop()
+                depth -= 1
+                continue
             if interrupts or result.__class__ not in MOVES:
                 result = yield from settle_task(result, obj, eng, visit)
         except (JumpCall, BreakFromThisLoop) as transition:
             forget_raised(interrupts)
             result = transition
-        if result is LEAVE and depth:
-            here = outer.pop()
-            pos.pop()
-            depth -= 1
-            target = pos[depth] + 1
-        elif result.__class__ is Definition:
-            outer.append(here)
-            here = steps_of(result)
+        if result.__class__ is Definition:
+            ways.append(way)
+            steps = result.steps if visit is None else result.watched
+            lists.append(steps)
             pos.append(0)
             depth += 1
-            target = 0
-        elif result is None:
-            target = pos[depth] + 1
-        else:
-            here, target = move(result, here, outer, pos)
-            depth = len(outer)
+            way = iter(steps) if steps.__class__ is tuple else steps.start()
+        elif result is LEAVE and depth:
+            way = ways.pop()
+            lists.pop()
+            pos.pop()
+            depth -= 1
+        elif result is not None:
+            way = move(result, lists, ways, pos)
+            depth = len(ways)
 
 
 def move(
-    by: JumpCall | BreakFromThisLoop, here: Steps, outer: list[Steps], pos: list[int]
-) -> tuple[Steps, int]:
-    """Leave as many lists as a jump or a break says; return the list and the index it leads to."""
+    by: JumpCall | BreakFromThisLoop, lists: list[Any], ways: list[Any], pos: list[int]
+) -> Any:
+    """Leave as many lists as a jump or a break says; return the steps it leads to."""
+    way: Any = iter(())
     levels = by.levels
-    while levels and outer:
-        here = outer.pop()
+    while levels and ways:
+        way = ways.pop()
+        lists.pop()
         pos.pop()
         levels -= 1
     if isinstance(by, BreakFromThisLoop):
-        target = len(here) if levels else pos[-1] + 1
-    else:
-        target = max(pos[-1] + by.offset, 0)
-        if target >= len(here) and outer:
-            return move(LEAVE, here, outer, pos)
-    return here, target
+        return iter(()) if levels else way
+    target = max(pos[-1] + by.offset, 0)
+    if target < len(lists[-1]):
+        return since(lists[-1], target)
+    return move(LEAVE, lists, ways, pos) if ways else iter(())
 
 
-def settle_task(result: Any, obj: Any, eng: Any, visit: Callable[[Any, Any], Process]) -> Process:
+def settle_task(result: Any, obj: Any, eng: Any, visit: Any) -> Process:
     """Return what a task hands to the engine: a move, or None to go on with the next task.
 
     Awaits what has to be awaited, and raises what leaves the definition.

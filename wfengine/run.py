@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from operator import attrgetter
 from threading import get_ident
 from typing import Any
 
@@ -44,9 +43,6 @@ from wfengine.signals import TokenOutcome
 from wfengine.state import FIRST_TASK, set_token_pos
 
 __all__ = ["Run"]
-
-plain_steps: Callable[[Definition], Steps] = attrgetter("steps")
-watched_steps: Callable[[Definition], Steps] = attrgetter("watched")
 
 
 @frozen
@@ -159,7 +155,7 @@ class Run:
         eng, state, objects = self.eng, self.eng.state, self.objects
         callbacks, calls = eng.callbacks, self.at_token_end
         may_choose, is_plain = eng.overrides("callback_chooser"), self.is_plain
-        visit, asynchronous, fresh = self._visit, self.asynchronous, self.fresh
+        asynchronous, fresh = self.asynchronous, self.fresh
         while True:
             index = state.token_pos + 1
             try:
@@ -175,7 +171,7 @@ class Run:
                 if is_plain:
                     definition = (not may_choose and callbacks.only) or self._choose(obj)
                     eng.definition = definition
-                    yield from walk(definition, obj, eng, plain_steps, visit)
+                    yield from walk(definition, obj, eng, None)
                     if calls:
                         yield from self._wind_up(calls)
                 else:
@@ -219,8 +215,7 @@ class Run:
 
     def walk(self, definition: Definition, obj: Any) -> Process:
         """Run a definition for one token, watched if there is somebody to watch."""
-        steps_of = watched_steps if self.is_watched else plain_steps
-        return walk(definition, obj, self.eng, steps_of, self._visit)
+        return walk(definition, obj, self.eng, self._visit if self.is_watched else None)
 
     def _visit(self, task: Any, obj: Any) -> Process:
         eng, hooks = self.eng, self.hooks
