@@ -11,7 +11,6 @@ from wfengine import frames
 from wfengine.callbacks import Definition, Task
 from wfengine.description import Description, described
 from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError, WorkflowTransition
-
 from wfengine.frames import Frame, Live
 
 from .conditions import end_of_branch

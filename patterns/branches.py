@@ -190,7 +190,9 @@ def run_inside(
     """Run a definition as the inside of the current task; returns an awaitable if need be."""
     kind = digest(pattern, definition)
     frame = frames.find(eng, kind, inside_task=True) or frames.enter(eng, kind, inside_task=True)
-    run = BranchRun(_other(eng, engine, definition) if engine else eng.child(definition), tokens, frame)
+    run = BranchRun(
+        _other(eng, engine, definition) if engine else eng.child(definition), tokens, frame
+    )
 
     def finish() -> None:
         eng.extra_data.update(run.changes())
@@ -307,13 +309,13 @@ def _all_ended(eng: Any, runs: Sequence[BranchRun], timeout: float | None = None
     return None
 
 
-async def _all_ended_in_loop(runs: Sequence[BranchRun], timeout: float | None) -> None:
+async def _all_ended_in_loop(runs: Sequence[BranchRun], seconds: float | None) -> None:
     import asyncio
 
     if not runs:
         return
     try:
-        await asyncio.wait([run.future for run in runs], timeout=timeout)
+        await asyncio.wait([run.future for run in runs], timeout=seconds)
     except BaseException:
         _interrupt(runs)
         raise

@@ -18,11 +18,14 @@ from wfengine.errors import WorkflowDefinitionError, WorkflowTransition
 
 from .branches import run_inside
 from .parts import Branch, as_branch, as_condition, as_element, named
+from .values import EMPTY_CALL
 
 __all__ = ["DEBUG_CYCLE", "PROFILE"]
 
 
-def PROFILE(call: Branch, output: str | os.PathLike[str] | None = None, stmt: str = "cumulative") -> Task:
+def PROFILE(
+    call: Branch, output: str | os.PathLike[str] | None = None, stmt: str = "cumulative"
+) -> Task:
     """Run tasks under the profiler of the standard library.
 
     :param call: one task, or a list, which runs as the inside of this task.
@@ -91,26 +94,20 @@ def DEBUG_CYCLE(
     :param debug_stopper: called ``(obj, eng)`` after a failure; when it returns something true,
         the error is raised on.
     """
-    name, module = task_name(stmt), getattr(stmt, "__module__", None)
-    if getattr(sys.modules.get(module or ""), name, None) is not stmt:
-        raise WorkflowDefinitionError(
-            f"DEBUG_CYCLE reloads the module of its task, and {name!r} is no function of a module"
-        )
-    for part, optional in (("setup", setup), ("debug_stopper", debug_stopper)):
-        if optional is not None:
-            as_condition(optional, f"DEBUG_CYCLE's {part}")
+    _check_function_of_a_module(stmt)
+    begin = as_condition(setup or EMPTY_CALL, "DEBUG_CYCLE's setup")
+    stops = as_condition(debug_stopper or EMPTY_CALL, "DEBUG_CYCLE's debug_stopper")
 
     def task(obj: Any, eng: Any) -> Any:
         current: Any = stmt
         while True:
-            if setup is not None:
-                setup(obj, eng)
+            begin(obj, eng)
             try:
                 return current(obj, eng)
             except WorkflowTransition:
                 raise
             except Exception as error:
-                if debug_stopper is not None and debug_stopper(obj, eng):
+                if stops(obj, eng):
                     raise
                 if onerror is not None:
                     onerror(obj, eng, error)
@@ -118,8 +115,16 @@ def DEBUG_CYCLE(
                     _wait_for_change(current, eng, error)
             current = _reloaded(current)
 
-    description = Description("DEBUG_CYCLE", parts=(Part("body", stmt),), label=name)
+    description = Description("DEBUG_CYCLE", parts=(Part("body", stmt),), label=task_name(stmt))
     return described(named(task, "DEBUG_CYCLE"), description)
+
+
+def _check_function_of_a_module(task: Task) -> None:
+    name, module = task_name(task), getattr(task, "__module__", None)
+    if getattr(sys.modules.get(module or ""), name, None) is not task:
+        raise WorkflowDefinitionError(
+            f"DEBUG_CYCLE reloads the module of its task, and {name!r} is no function of a module"
+        )
 
 
 def _reloaded(task: Any) -> Any:

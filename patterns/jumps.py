@@ -1,4 +1,4 @@
-"""Patterns that move the engine: to another task, out of a list, to another token, or to its end."""
+"""Patterns that move the engine: to a task, out of a list, to another token, or to its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wfengine.callbacks import Task
 from wfengine.description import Description, Part, described
 from wfengine.errors import BreakFromThisLoop, JumpCall
 
-from .parts import ask, as_condition, named, then
+from .parts import as_condition, ask, named, then
 
 __all__ = [
     "BREAK",

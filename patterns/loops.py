@@ -54,9 +54,9 @@ def FOR(
 ) -> Definition:
     """Run the branch once for each item of a source.
 
-    Its list is ``[first item, task, task, ..., next item]``, which starts over at its first task. The loop's count is kept with the
-    position: halted inside and taken up again, it goes on with the same item. After the loop the
-    last value can still be read.
+    Its list is ``[first item, task, task, ..., next item]``, which starts over at its first task.
+    The loop's count is kept with the position: halted inside and taken up again, it goes on with
+    the same item. After the loop the last value can still be read.
 
     :param source: an iterable, or a callable ``(obj, eng)`` that returns one; the callable is
         asked once each time the loop is entered, and once more after a halt was taken up by
@@ -68,40 +68,16 @@ def FOR(
     :param order: ``ASC``, or ``DSC`` for the last item first.
     """
     body = as_branch(branch, "FOR's branch")
-    items_of = _items_of(source, order)
-    fixed = _fixed_items(source, order)
-    key, put = _setter(setter)
-    label = f"{setter if isinstance(setter, str) else 'item'} in {_source_label(source)}"
-    kind = digest(f"FOR {label} {order}", body)
-    caches = cache_data and not isinstance(source, Iterable)
-    loop = object()
-
-    def look_up(obj: Any, eng: Any, frame: Frame, number: int) -> Any:
-        def start(items: Any) -> Any:
-            if caches:
-                frame["items"] = items
-            _Walk(eng, frame, loop, items, number - 1)
-            return again(obj, eng)
-
-        kept = frame.get("items")
-        return start(kept) if kept is not None else then(items_of(obj, eng, caches), start)
+    loop = _ForLoop(source, setter, body, cache_data, order)
+    key, put = loop.key, loop.put
 
     def first(obj: Any, eng: Any) -> Any:
-        frame = frames.enter(eng, kind)
-        if fixed is None:
-            return look_up(obj, eng, frame, 0)
-        _Walk(eng, frame, loop, fixed, -1)
-        return again(obj, eng)
+        return loop.begin(obj, eng, again)
 
     def again(obj: Any, eng: Any) -> Any:
         walk = eng.live
         if walk.__class__ is not _Walk or walk.loop is not loop:
-            frame = frames.find(eng, kind)
-            if frame is None:
-                return first(obj, eng)
-            walk = frames.live_of(eng, frame)
-            if walk is None:
-                return look_up(obj, eng, frame, frame.get("turn", -1) + 1)
+            return loop.take_up(obj, eng, again)
         number = walk.number + 1
         if number >= walk.size and (not walk.is_lazy or walk.ends_before(number)):
             frames.leave(eng, walk.frame)
@@ -116,11 +92,57 @@ def FOR(
         "FOR",
         roles=("source", *("body",) * len(body), "repeat"),
         parts=(Part("source", source), Part("setter", setter)),
-        label=label,
+        label=loop.label,
         options={"order": order, "cache_data": cache_data},
     )
     steps = [described(named(first, "FOR"), description), *body, named(again, "FOR again")]
     return Definition(steps, repeats_from=1)
+
+
+class _ForLoop:
+    """What a FOR knows, whoever runs it; and how it is entered and taken up again.
+
+    ``proceed`` is the FOR's own task that goes on to the next item.
+    """
+
+    def __init__(
+        self, source: Any, setter: Any, body: Definition, cache_data: bool, order: str
+    ) -> None:
+        self.items_of = _items_of(source, order)
+        self.fixed = _fixed_items(source, order)
+        self.key, self.put = _setter(setter)
+        self.label = f"{setter if isinstance(setter, str) else 'item'} in {_source_label(source)}"
+        self.kind = digest(f"FOR {self.label} {order}", body)
+        self.caches = cache_data and not isinstance(source, Iterable)
+
+    def begin(self, obj: Any, eng: Any, proceed: Task) -> Any:
+        """Start with the first item."""
+        frame = frames.enter(eng, self.kind)
+        if self.fixed is None:
+            return self._look_up(obj, eng, frame, proceed)
+        _Walk(eng, frame, self, self.fixed)
+        return proceed(obj, eng)
+
+    def take_up(self, obj: Any, eng: Any, proceed: Task) -> Any:
+        """Go on after a halt, or after an inner loop was left by a jump."""
+        frame = frames.find(eng, self.kind)
+        if frame is None:
+            return self.begin(obj, eng, proceed)
+        if frames.live_of(eng, frame) is None:
+            return self._look_up(obj, eng, frame, proceed)
+        return proceed(obj, eng)
+
+    def _look_up(self, obj: Any, eng: Any, frame: Frame, proceed: Task) -> Any:
+        def go_on(items: Any) -> Any:
+            if self.caches:
+                frame["items"] = items
+            _Walk(eng, frame, self, items)
+            return proceed(obj, eng)
+
+        kept = frame.get("items")
+        return (
+            go_on(kept) if kept is not None else then(self.items_of(obj, eng, self.caches), go_on)
+        )
 
 
 def _setter(setter: Any) -> tuple[str | None, Any]:
@@ -216,13 +238,13 @@ class _Walk(Live):
 
     __slots__ = ("is_lazy", "items", "loop", "number", "size")
 
-    def __init__(self, eng: Any, frame: Frame, loop: object, items: Any, number: int) -> None:
+    def __init__(self, eng: Any, frame: Frame, loop: object, items: Any) -> None:
         self.frame = frame
         self.outer = eng.live
         eng.live = self
         self.loop = loop
         self.items = items
-        self.number = number
+        self.number = frame.get("turn", -1)
         self.size = len(items)
         self.is_lazy = items.__class__ is _LazyItems
 

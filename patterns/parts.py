@@ -19,7 +19,6 @@ from wfengine.errors import WorkflowDefinitionError
 Branch = Task | list[Any] | tuple[Any, ...]
 
 
-
 def as_branch(branch: Branch | None, of: str) -> Definition:
     """Return one task, one pattern, or a list of them, as a list.
 
@@ -47,7 +46,7 @@ def _clean(tasks: Any, of: str) -> Definition:
         raise WorkflowDefinitionError(f"{of}: {error.message}") from None
 
 
-def as_condition(condition: Any, of: str) -> Task:
+def as_condition(condition: Any, of: str) -> Any:
     """Return a callable ``(obj, eng)`` that a pattern asks, after checking that it is one.
 
     :raises WorkflowDefinitionError: for anything else.

@@ -1,4 +1,4 @@
-"""wfengine pushes tokens through definitions: control flow that can be drawn, halted and resumed."""
+"""Push tokens through definitions: control flow that can be drawn, halted and resumed."""
 
 from wfengine.engine import GenericWorkflowEngine, MachineState
 from wfengine.errors import HaltProcessing, WorkflowDefinitionError, WorkflowError

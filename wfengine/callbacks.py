@@ -6,11 +6,20 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, cycle
-from typing import Any, NoReturn, Union
+from typing import Any, NoReturn, Self, Union
 
 from wfengine.errors import WorkflowDefinitionError
 
-__all__ = ["ALL", "Callbacks", "Definition", "Task", "Visit", "cannot_be_called", "clean", "task_name"]
+__all__ = [
+    "ALL",
+    "Callbacks",
+    "Definition",
+    "Task",
+    "Visit",
+    "cannot_be_called",
+    "clean",
+    "task_name",
+]
 
 ALL = "*"
 
@@ -27,7 +36,7 @@ class Circle(tuple[tuple[int, Any], ...]):
     start: Callable[[], Iterator[tuple[int, Any]]]
     repeated: Steps
 
-    def __new__(cls, steps: Steps, repeats_from: int) -> Circle:
+    def __new__(cls, steps: Steps, repeats_from: int) -> Self:
         circle = super().__new__(cls, steps)
         circle.repeated = repeated = steps[repeats_from:]
         circle.start = lambda: chain(steps, cycle(repeated))
@@ -65,6 +74,7 @@ class Visit:
         self.task = task
 
     def __call__(self, obj: object, eng: object) -> Visit:
+        """Hand itself over."""
         return self
 
 
@@ -117,8 +127,8 @@ class Definition(list[Any]):
             "change it through eng.callbacks, or build a new list"
         )
 
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _read_only  # type: ignore[assignment]
-    append = extend = insert = remove = pop = clear = sort = reverse = _read_only  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _read_only
+    append = extend = insert = remove = pop = clear = sort = reverse = _read_only
 
     def at(self, position: Sequence[int]) -> Any:
         """Return the task or list at a position, or None where there is nothing."""

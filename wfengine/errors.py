@@ -119,7 +119,9 @@ class WorkflowError(Exception):
 
     def __str__(self) -> str:
         context = {"workflow": self.id_workflow, "object": self.id_object}
-        known = ", ".join(f"{name}: {value}" for name, value in context.items() if value is not None)
+        known = ", ".join(
+            f"{name}: {value}" for name, value in context.items() if value is not None
+        )
         return f"{self.message} ({known})" if known else str(self.message)
 
     def __repr__(self) -> str:

@@ -21,11 +21,11 @@ __all__ = [
 ]
 
 
-class Break(Exception):  # noqa: N818 - steers the loop over the tokens, reports no error
+class Break(Exception):
     """Raised by a handler: leave the loop over the tokens, and end the run normally."""
 
 
-class Continue(Exception):  # noqa: N818 - see Break
+class Continue(Exception):
     """Raised by a handler: go on with the next token."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from wfengine.callbacks import Definition, Steps, Visit, since, task_name
+from wfengine.callbacks import Definition, Visit, since, task_name
 from wfengine.errors import (
     BreakFromThisLoop,
     JumpCall,
@@ -46,7 +46,7 @@ LEAVE = BreakFromThisLoop()
 MOVES = frozenset({Definition, JumpCall, BreakFromThisLoop})
 
 
-class Superseded(Exception):  # noqa: N818 - steers the engine, reports no error
+class Superseded(Exception):
     """The engine was restarted from inside one of its own tasks: the outer run is over."""
 
 
@@ -131,7 +131,7 @@ def _no_such_position(
     )
 
 
-def walk(
+def walk(  # noqa: C901 - the one loop, in one piece
     definition: Definition,
     obj: Any,
     eng: Any,
@@ -146,7 +146,7 @@ def walk(
     """
     interrupts: Interrupts = eng.interrupts
     pos: list[int] = eng.state.callback_pos
-    steps = definition.steps if visit is None else definition.watched
+    steps: Any = definition.steps if visit is None else definition.watched
     lists, ways, way, depth = [steps], [], iter(steps), 0
     if pos != START or steps.__class__ is not tuple:
         around = enclosing(definition, pos)

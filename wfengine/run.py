@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from wfengine import signals
-from wfengine.callbacks import ALL, Definition, Steps, clean
+from wfengine.callbacks import Definition, clean
 from wfengine.errors import (
     AbortProcessing,
     HaltProcessing,
@@ -74,7 +74,6 @@ class Hooks:
             found[name] = overridden(factory, name, ProcessingFactory)
         handlers = getattr(factory, "transition_exception_mapper", TransitionActions)
         return cls(**found, transition_exception_mapper=unwrapped(handlers))
-
 
     @property
     def around_tasks(self) -> bool:

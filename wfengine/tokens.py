@@ -59,12 +59,16 @@ def as_tokens(objects: Any, kept: int) -> Sequence[Any]:
     :raises WorkflowAPIError: for what is surely not meant as a collection of tokens.
     """
     if isinstance(objects, str | bytes | bytearray | Mapping):
-        kind = type(objects).__name__
-        raise WorkflowAPIError(f"tokens come in a list or another iterable, not in a {kind}; for one token write [token]")
+        raise WorkflowAPIError(
+            f"tokens come in a list or another iterable, not in a {type(objects).__name__}; "
+            "for one token write [token]"
+        )
     if isinstance(objects, Sequence):
         return objects
     if isinstance(objects, AsyncIterable):
-        raise WorkflowAPIError("tokens come from an ordinary iterable, not from an asynchronous one")
+        raise WorkflowAPIError(
+            "tokens come from an ordinary iterable, not from an asynchronous one"
+        )
     if not isinstance(objects, Iterable):
         kind = type(objects).__name__
         raise WorkflowAPIError(f"a {kind} is no collection of tokens; for one token write [token]")
