@@ -14,6 +14,7 @@ __all__ = [
     "ALL",
     "Callbacks",
     "Definition",
+    "Entrance",
     "Task",
     "Visit",
     "cannot_be_called",
@@ -82,8 +83,9 @@ class Definition(list[Any]):
     """A cleaned list of tasks and further definitions; equal to a plain list, and read-only.
 
     It cannot change, so that a stored position always addresses the same task. The engine goes
-    through its ``steps``, where a task stands for each nested list and hands it to the engine:
-    entering a list is a transition by value like any other, and costs a flat list nothing.
+    through its ``steps``, where a task stands for each nested list and hands over an
+    :class:`Entrance`: entering a list is a transition by value like any other, and costs a flat
+    list nothing.
 
     :param repeats_from: the index at which the list starts over when it has come to its end; only
         a jump or a break leaves it then. Loops are such lists.
@@ -97,7 +99,7 @@ class Definition(list[Any]):
         super().__init__(items)
         self.repeats_from = repeats_from
         self.steps: Steps | Circle = self._steps(
-            item._entrance() if isinstance(item, Definition) else item for item in self
+            _entrance(item) if isinstance(item, Definition) else item for item in self
         )
         self._watched: Steps | Circle | None = None
 
@@ -106,17 +108,13 @@ class Definition(list[Any]):
         """The steps with a :class:`Visit` in place of each task."""
         if self._watched is None:
             self._watched = self._steps(
-                item._entrance() if isinstance(item, Definition) else Visit(item) for item in self
+                _entrance(item) if isinstance(item, Definition) else Visit(item) for item in self
             )
         return self._watched
 
     def _steps(self, tasks: Iterable[Task]) -> Steps | Circle:
         steps = tuple(enumerate(tasks))
         return steps if self.repeats_from is None else Circle(steps, self.repeats_from)
-
-    def _entrance(self) -> Task:
-        """Return a task that hands this definition to the engine, which then goes through it."""
-        return lambda obj, eng: self
 
     def __reduce__(self) -> tuple[type[Definition], tuple[list[Any], int | None]]:
         return type(self), (list(self), self.repeats_from)
@@ -138,6 +136,21 @@ class Definition(list[Any]):
                 return None
             found = found[index]
         return found
+
+
+class Entrance:
+    """Handed to the engine by the task that stands for a nested list: go through it now."""
+
+    __slots__ = ("definition", "steps")
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.steps = definition.steps
+
+
+def _entrance(definition: Definition) -> Task:
+    entrance = Entrance(definition)
+    return lambda obj, eng: entrance
 
 
 Raw = Union[Task, "list[Any]", "tuple[Any, ...]", None]

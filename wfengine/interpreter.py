@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from wfengine.callbacks import Definition, Visit, since, task_name
+from wfengine.callbacks import Definition, Entrance, Visit, since, task_name
 from wfengine.errors import (
     BreakFromThisLoop,
     JumpCall,
@@ -43,7 +43,7 @@ Process = Generator[Any, Any, Any]
 
 START = [0]
 LEAVE = BreakFromThisLoop()
-MOVES = frozenset({Definition, JumpCall, BreakFromThisLoop})
+MOVES = frozenset({Entrance, JumpCall, BreakFromThisLoop})
 
 
 class Superseded(Exception):
@@ -147,12 +147,10 @@ def walk(  # noqa: C901 - the one loop, in one piece
     interrupts: Interrupts = eng.interrupts
     pos: list[int] = eng.state.callback_pos
     steps: Any = definition.steps if visit is None else definition.watched
-    lists, ways, way, depth = [steps], [], iter(steps), 0
-    if pos != START or steps.__class__ is not tuple:
-        around = enclosing(definition, pos)
-        lists = [found.steps if visit is None else found.watched for found in around]
-        *ways, way = (since(steps, index + 1) for steps, index in zip(lists, pos, strict=True))
-        way = since(lists[-1], pos[-1])
+    if pos == START and steps.__class__ is tuple:
+        lists, ways, way, depth = [steps], [], iter(steps), 0
+    else:
+        lists, ways, way = stand(definition, pos, visit is not None)
         depth = len(ways)
     while True:
         try:
@@ -176,9 +174,9 @@ def walk(  # noqa: C901 - the one loop, in one piece
         except (JumpCall, BreakFromThisLoop) as transition:
             forget_raised(interrupts)
             result = transition
-        if result.__class__ is Definition:
+        if result.__class__ is Entrance:
             ways.append(way)
-            steps = result.steps if visit is None else result.watched
+            steps = result.steps if visit is None else result.definition.watched
             lists.append(steps)
             pos.append(0)
             depth += 1
@@ -191,6 +189,19 @@ def walk(  # noqa: C901 - the one loop, in one piece
         elif result is not None:
             way = move(result, lists, ways, pos)
             depth = len(ways)
+
+
+def stand(
+    definition: Definition, pos: Sequence[int], is_watched: bool
+) -> tuple[list[Any], list[Any], Any]:
+    """Return the lists that a position runs through, the way on in each outer one, and in the last.
+
+    :raises WorkflowDefinitionError: for a position that the definition does not have.
+    """
+    around = enclosing(definition, pos)
+    lists = [each.watched if is_watched else each.steps for each in around]
+    ways = [since(steps, index + 1) for steps, index in zip(lists[:-1], pos, strict=False)]
+    return lists, ways, since(lists[-1], pos[-1])
 
 
 def move(
