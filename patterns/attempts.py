@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from functools import wraps
 from typing import Any
 
 from wfengine import frames
-from wfengine.callbacks import Definition, Task
-from wfengine.description import Description, described
-from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError, WorkflowTransition
+from wfengine.callbacks import Definition, Enter, Shape, Task, enter
+from wfengine.description import Description
+from wfengine.errors import WorkflowDefinitionError, WorkflowTransition
 from wfengine.frames import Frame, Live
+from wfengine.interpreter import AskAgain
 
-from .conditions import end_of_branch
 from .parts import Branch, as_branch, digest, named, then
 
 __all__ = ["TRY"]
+
+ATTEMPT, INSTEAD = Enter(0), Enter(1)
 
 
 def TRY(
@@ -24,9 +25,9 @@ def TRY(
 ) -> Definition:
     """Run tasks, and run all of them again when one raises an exception.
 
-    Its list is ``[begin, task, task, ..., end, failed, what is done on failure, ...]``.
-    Transitions are no failures: they pass. Before anything is done on failure, the error is put
-    under ``eng.extra_data["error"]`` as plain data: ``type``, ``message`` and ``attempts``.
+    Its list is ``[tasks, what is done on failure]``; the position between two attempts is that of
+    the list. Transitions are no failures: they pass. Before anything is done on failure, the error
+    is put under ``eng.extra_data["error"]`` as plain data: ``type``, ``message`` and ``attempts``.
 
     :param call: one task, or a list.
     :param retry: how many times to try again after the first failure.
@@ -40,50 +41,41 @@ def TRY(
     body = as_branch(call, "TRY's tasks")
     instead = _on_failure(onfailure)
     kind = digest("TRY", body)
-    failed_at = len(body) + 2
-    back = JumpCall(1 - failed_at)
 
-    def begin(obj: Any, eng: Any) -> None:
-        frames.enter(eng, kind)["attempts"] = 0
-
-    def failed(obj: Any, eng: Any) -> Any:
+    def lead(obj: Any, eng: Any) -> Any:
         frame = frames.find(eng, kind)
         failure = frames.live_of(eng, frame) if frame is not None else None
         if frame is None or failure is None:
-            raise WorkflowError("TRY: a failure was looked for where nothing has failed")
-        error = failure.error
-        eng.live = failure.outer
+            frames.enter(eng, kind)["attempts"] = 0
+            return ATTEMPT
         frame["attempts"] += 1
-        eng.log.info("attempt %d of %d failed: %r", frame["attempts"], retry + 1, error)
-        if frame["attempts"] <= retry:
-            wait = delay * backoff ** (frame["attempts"] - 1)
-            return then(_pause(eng, wait), lambda _: back)
+        eng.live = failure.outer
+        eng.log.info("attempt %d of %d failed: %r", frame["attempts"], retry + 1, failure.error)
+        if frame["attempts"] > retry:
+            return give_up(eng, frame, failure.error)
+        wait = delay * backoff ** (frame["attempts"] - 1)
+        return then(_pause(eng, wait), lambda _: ATTEMPT)
+
+    def give_up(eng: Any, frame: Frame, error: Exception) -> Enter:
         frames.leave(eng, frame)
         if onfailure is None:
             raise error
-        if not instead:
+        if instead is None:
             raise onfailure from error
         eng.extra_data["error"] = {
             "type": type(error).__name__,
             "message": str(error),
             "attempts": frame["attempts"],
         }
-        return None
+        return INSTEAD
 
     description = Description(
         "TRY",
-        roles=("begin", *("body",) * len(body), "end", "failed", *("onfailure",) * len(instead)),
+        roles=("body",) if instead is None else ("body", "onfailure"),
         options={"retry": retry, "delay": delay, "backoff": backoff},
     )
-    return Definition(
-        [
-            described(named(begin, "TRY"), description),
-            *_guarded(body, kind, failed_at),
-            end_of_branch,
-            named(failed, "TRY failed"),
-            *instead,
-        ]
-    )
+    branches = [_guarded(body, kind)] + ([] if instead is None else [instead])
+    return Definition(branches, named(lead, "TRY"), Shape.CHOICE, description)
 
 
 class _Failure(Live):
@@ -103,51 +95,45 @@ def _check_numbers(retry: int, delay: float, backoff: float) -> None:
         raise WorkflowDefinitionError("TRY's delay and backoff are not negative")
 
 
-def _on_failure(onfailure: Any) -> Definition:
+def _on_failure(onfailure: Any) -> Definition | None:
     is_exception = isinstance(onfailure, BaseException) or (
         isinstance(onfailure, type) and issubclass(onfailure, BaseException)
     )
     if onfailure is None or is_exception:
-        return Definition()
+        return None
     return as_branch(onfailure, "TRY's onfailure")
 
 
-def _guarded(body: Definition, kind: str, failed_at: int) -> Iterable[Any]:
+def _guarded(body: Definition, kind: str) -> Definition:
     """Return the body with every task guarded, however deep it is nested."""
-    for place, element in enumerate(body, start=1):
-        yield _guarded_element(element, kind, failed_at - place)
-
-
-def _guarded_element(element: Any, kind: str, offset: int) -> Any:
-    if not isinstance(element, Definition):
-        return _guard(element, kind, JumpCall(offset))
-    done: list[list[Any]] = [[]]
-    open_lists = [iter(element)]
-    repeats = [element.repeats_from]
+    levels = [(body, iter(body), [])]  # type: list[tuple[Definition, Any, list[Any]]]
     while True:
-        for step in open_lists[-1]:
+        original, remaining, done = levels[-1]
+        for step in remaining:
             if isinstance(step, Definition):
-                open_lists.append(iter(step))
-                repeats.append(step.repeats_from)
-                done.append([])
+                levels.append((step, iter(step), []))
                 break
-            done[-1].append(_guard(step, kind, JumpCall(offset, levels=len(open_lists))))
+            done.append(_guard(step, kind, AskAgain(1 + len(levels))))
         else:
-            open_lists.pop()
-            finished = Definition(done.pop(), repeats.pop())
-            if not open_lists:
-                return finished
-            done[-1].append(finished)
+            levels.pop()
+            lead = original.lead
+            if lead is not enter:
+                lead = _guard(lead, kind, AskAgain(1 + len(levels)))
+            rebuilt = original.rebuilt(done, lead)
+            if not levels:
+                return rebuilt
+            levels[-1][2].append(rebuilt)
 
 
-def _guard(task: Task, kind: str, to_failed: JumpCall) -> Task:
-    def give_up(eng: Any, error: Exception) -> JumpCall:
-        frame = frames.find(eng, kind, levels=to_failed.levels)
+def _guard(task: Task, kind: str, to_lead: AskAgain) -> Task:
+    def give_up(eng: Any, error: Exception) -> AskAgain:
+        frame = frames.find(eng, kind, levels=to_lead.levels)
         if frame is None:
             raise error
         eng.note_position(error)
+        frames.live_of(eng, frame)
         _Failure(eng, frame, error)
-        return to_failed
+        return to_lead
 
     async def guarded_wait(awaitable: Any, eng: Any) -> Any:
         try:

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import define, field
 
 from wfengine import frames
-from wfengine.callbacks import Definition, Task, task_name
+from wfengine.callbacks import FROM_START, Definition, Task, task_name
 from wfengine.description import Description, Part, describe, described
 from wfengine.errors import HaltProcessing, WorkflowDefinitionError, WorkflowError, together
 from wfengine.frames import FRAMES
@@ -126,9 +126,9 @@ def SYNCHRONIZE(*branches: Branch, timeout: float | None = None) -> Definition:
     kind = digest("SYNCHRONIZE", [definition for _, definition in definitions])
 
     def task(obj: Any, eng: Any) -> Any:
-        frame = frames.find(eng, kind, inside_task=True)
+        frame = frames.find(eng, kind)
         if frame is None:
-            frame = frames.enter(eng, kind, inside_task=True)
+            frame = frames.enter(eng, kind)
             frame["branches"] = [{} for _ in definitions]
         _share_lock(eng)
         runs = [
@@ -149,7 +149,8 @@ def SYNCHRONIZE(*branches: Branch, timeout: float | None = None) -> Definition:
         "SYNCHRONIZE", definitions, roles=("branches", "last"), timeout=timeout
     )
     last = as_element(branches[-1], "SYNCHRONIZE's last branch")
-    return Definition([described(named(task, "SYNCHRONIZE"), description), last])
+    lead = named(lambda obj, eng: FROM_START, "SYNCHRONIZE")
+    return Definition([named(task, "branches"), last], lead, description=description)
 
 
 def RUN_WF(
@@ -189,7 +190,7 @@ def run_inside(
 ) -> Any:
     """Run a definition as the inside of the current task; returns an awaitable if need be."""
     kind = digest(pattern, definition)
-    frame = frames.find(eng, kind, inside_task=True) or frames.enter(eng, kind, inside_task=True)
+    frame = frames.find(eng, kind) or frames.enter(eng, kind)
     run = BranchRun(
         _other(eng, engine, definition) if engine else eng.child(definition), tokens, frame
     )

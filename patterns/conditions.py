@@ -6,12 +6,13 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from wfengine.callbacks import Definition, Task, task_name
+from wfengine.callbacks import FROM_START, Definition, Enter, Shape, Task, task_name
 from wfengine.description import Description, Part, described
 from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError
-from wfengine.interpreter import LEAVE
 
-from .parts import Branch, as_condition, as_element, ask, named, then
+from .parts import Branch, as_branch, as_condition, as_element, ask, named, then
+
+FIRST, SECOND = Enter(0), Enter(1)
 
 __all__ = ["CHOICE", "CMP", "IF", "IF_ELSE", "IF_NOT", "SIMPLE_MERGE"]
 
@@ -19,56 +20,64 @@ __all__ = ["CHOICE", "CMP", "IF", "IF_ELSE", "IF_NOT", "SIMPLE_MERGE"]
 def IF(cond: Task, branch: Branch) -> Definition:
     """Run the branch if the condition holds.
 
-    Its list is ``[condition, branch]``.
+    Its list is ``[branch]``; the position at the condition is that of the list.
     """
-    return _guarded_branch("IF", cond, branch, runs_when=True)
+    return _one_branch("IF", cond, branch, runs_when=True)
 
 
 def IF_NOT(cond: Task, branch: Branch) -> Definition:
     """Run the branch if the condition does not hold.
 
-    Its list is ``[condition, branch]``.
+    Its list is ``[branch]``; the position at the condition is that of the list.
     """
-    return _guarded_branch("IF_NOT", cond, branch, runs_when=False)
+    return _one_branch("IF_NOT", cond, branch, runs_when=False)
 
 
-def _guarded_branch(kind: str, cond: Task, branch: Branch, runs_when: bool) -> Definition:
+def _one_branch(kind: str, cond: Task, branch: Branch, runs_when: bool) -> Definition:
     condition = as_condition(cond, f"{kind}'s condition")
-    element = as_element(branch, f"{kind}'s branch")
-    decide = _decision(kind, condition, *((None, LEAVE) if runs_when else (LEAVE, None)))
-    description = Description(
+    outcomes = (FIRST, None) if runs_when else (None, FIRST)
+    return _choice(
         kind,
-        roles=("condition", "then"),
+        _decision(condition, *outcomes),
+        [as_branch(branch, f"{kind}'s branch")],
+        roles=("then",),
         parts=(Part("condition", condition),),
-        label=task_name(condition),
     )
-    return Definition([described(decide, description), element])
 
 
 def IF_ELSE(cond: Task, branch1: Branch, branch2: Branch) -> Definition:
     """Run the first branch if the condition holds, else the second.
 
-    Its list is ``[condition, first branch, end, second branch]``.
+    Its list is ``[first branch, second branch]``; the position at the condition is that of the
+    list.
     """
     condition = as_condition(cond, "IF_ELSE's condition")
-    decide = _decision("IF_ELSE", condition, None, JumpCall(3))
-    description = Description(
+    return _choice(
         "IF_ELSE",
-        roles=("condition", "then", "end", "else"),
-        parts=(Part("condition", condition),),
-        label=task_name(condition),
-    )
-    return Definition(
+        _decision(condition, FIRST, SECOND),
         [
-            described(decide, description),
-            as_element(branch1, "IF_ELSE's first branch"),
-            end_of_branch,
-            as_element(branch2, "IF_ELSE's second branch"),
-        ]
+            as_branch(branch1, "IF_ELSE's first branch"),
+            as_branch(branch2, "IF_ELSE's second branch"),
+        ],
+        roles=("then", "else"),
+        parts=(Part("condition", condition),),
     )
 
 
-def _decision(kind: str, condition: Task, if_true: Any, if_false: Any) -> Task:
+def _choice(
+    kind: str,
+    decide: Task,
+    branches: list[Definition],
+    roles: tuple[str, ...],
+    parts: tuple[Part, ...],
+) -> Definition:
+    """Return a list of which only the branch is run that its lead decides for."""
+    label = task_name(parts[0].content)
+    description = Description(kind, roles=roles, parts=parts, label=label)
+    return Definition(branches, named(decide, kind), Shape.CHOICE, description)
+
+
+def _decision(condition: Task, if_true: Enter | None, if_false: Enter | None) -> Task:
     def decide(obj: Any, eng: Any) -> Any:
         answer = condition(obj, eng)
         if answer is True:
@@ -77,18 +86,13 @@ def _decision(kind: str, condition: Task, if_true: Any, if_false: Any) -> Task:
             return if_false
         return then(answer, lambda holds: if_true if holds else if_false)
 
-    return named(decide, kind)
-
-
-def end_of_branch(obj: Any, eng: Any) -> Any:
-    """Leave the pattern whose branch has come to its end."""
-    return LEAVE
+    return decide
 
 
 def CHOICE(arbiter: Task, *predicates: Any, default: Any = None, **kwpredicates: Any) -> Definition:
     """Run the branch whose key the arbiter returns.
 
-    Its list is ``[arbiter, branch, end, branch, end, ...]``.
+    Its list is ``[branch, branch, ...]``; the position at the arbiter is that of the list.
 
     :param arbiter: a callable ``(obj, eng)`` that returns a key.
     :param predicates: pairs of a key and a branch; or name branches by keyword.
@@ -100,33 +104,30 @@ def CHOICE(arbiter: Task, *predicates: Any, default: Any = None, **kwpredicates:
         branches.append((_DEFAULT, default))
     if not branches:
         raise WorkflowDefinitionError("CHOICE has no branches: give it name=[tasks]")
-    jumps = {key: JumpCall(1 + 2 * place) for place, (key, _) in enumerate(branches)}
-    otherwise = jumps.get(_DEFAULT)
+    ways = {key: Enter(place) for place, (key, _) in enumerate(branches)}
+    otherwise = ways.get(_DEFAULT)
 
-    def choose(key: Any) -> JumpCall:
-        jump = jumps.get(key, otherwise)
-        if jump is None:
-            known = ", ".join(map(repr, jumps))
+    def choose(key: Any) -> Enter:
+        way = ways.get(key, otherwise)
+        if way is None:
+            known = ", ".join(map(repr, ways))
             raise WorkflowError(
                 f"CHOICE: {task_name(arbiter)!r} returned {key!r}, and there are only branches "
                 f"for {known}; add one, or default="
             )
-        return jump
+        return way
 
     def decide(obj: Any, eng: Any) -> Any:
         return then(arbiter(obj, eng), choose)
 
-    elements: list[Any] = []
-    for key, branch in branches:
-        elements += [as_element(branch, f"CHOICE's branch {key!r}"), end_of_branch]
-    labels = tuple(Part("key", key, str(key)) for key, _ in branches)
-    description = Description(
+    keys = tuple(Part("key", key, str(key)) for key, _ in branches)
+    return _choice(
         "CHOICE",
-        roles=("arbiter", *("branch", "end") * len(branches)),
-        parts=(Part("arbiter", arbiter), *labels),
-        label=task_name(arbiter),
+        decide,
+        [as_branch(branch, f"CHOICE's branch {key!r}") for key, branch in branches],
+        roles=("branch",) * len(branches),
+        parts=(Part("arbiter", arbiter), *keys),
     )
-    return Definition([described(named(decide, "CHOICE"), description), *elements])
 
 
 class _Default:
@@ -157,7 +158,8 @@ def SIMPLE_MERGE(*branches: Branch) -> Definition:
     """Run the last branch as soon as one of those before it has come to its end.
 
     Its list is ``[branch, to the last, branch, to the last, ..., last]``. It starts with the first
-    branch; a branch hands over to the one after it with ``eng.jump_call(2)``.
+    branch; a branch that is a single task hands over to the one after it with
+    ``eng.jump_call(2)``, one that is a list with ``eng.jump_call(2, levels=1)``.
     """
     if len(branches) < 2:
         raise WorkflowDefinitionError("SIMPLE_MERGE takes at least two branches")
@@ -165,12 +167,10 @@ def SIMPLE_MERGE(*branches: Branch) -> Definition:
     for place, branch in enumerate(branches[:-1]):
         to_last = JumpCall(2 * (len(branches) - 1 - place) - 1)
         elements += [as_element(branch, f"SIMPLE_MERGE's branch {place}"), _merge(to_last)]
-    last = as_element(branches[-1], "SIMPLE_MERGE's last branch")
-    description = Description(
-        "SIMPLE_MERGE", roles=("start", *("branch", "jump") * (len(branches) - 1), "merge")
-    )
-    start = described(named(lambda obj, eng: None, "SIMPLE_MERGE"), description)
-    return Definition([start, *elements, last])
+    elements.append(as_element(branches[-1], "SIMPLE_MERGE's last branch"))
+    roles = (*("branch", "jump") * (len(branches) - 1), "last")
+    lead = named(lambda obj, eng: FROM_START, "SIMPLE_MERGE")
+    return Definition(elements, lead, description=Description("SIMPLE_MERGE", roles=roles))
 
 
 def _merge(jump: JumpCall) -> Task:

@@ -1,6 +1,6 @@
 """Loops: WHILE asks before each turn, FOR takes the items of a source one by one.
 
-A loop's body stands in the loop's own list, so that ``break_current_loop()`` in it leaves the loop.
+A loop's body is the loop's own list, so that ``break_current_loop()`` in it leaves the loop.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from threading import Lock
 from typing import Any
 
 from wfengine import frames
-from wfengine.callbacks import Definition, Task, task_name
-from wfengine.description import Description, Part, described
+from wfengine.callbacks import FROM_START, Definition, Shape, Task, task_name
+from wfengine.description import Description, Part
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
 from wfengine.frames import Frame, Live
-from wfengine.interpreter import LEAVE
 
 from .parts import Branch, as_branch, as_condition, digest, named, then
 
@@ -27,26 +26,24 @@ HANDFUL = 1000
 def WHILE(cond: Task, branch: Branch) -> Definition:
     """Run the branch again and again while the condition holds.
 
-    Its list is ``[condition, task, task, ...]``, which starts over at its end.
+    Its list is ``[task, task, ...]``; the position at the condition is that of the list.
     """
     condition = as_condition(cond, "WHILE's condition")
     body = as_branch(branch, "WHILE's branch")
 
-    def ask(obj: Any, eng: Any) -> Any:
+    def lead(obj: Any, eng: Any) -> Any:
         holds = condition(obj, eng)
         if holds is True:
-            return None
-        if holds is False:
-            return LEAVE
-        return then(holds, lambda answer: None if answer else LEAVE)
+            return FROM_START
+        return then(holds, lambda answer: FROM_START if answer else None)
 
     description = Description(
         "WHILE",
-        roles=("condition", *("body",) * len(body)),
+        roles=("body",) * len(body),
         parts=(Part("condition", condition),),
         label=task_name(condition),
     )
-    return Definition([described(named(ask, "WHILE"), description), *body], repeats_from=0)
+    return Definition(body, named(lead, "WHILE"), Shape.LOOP, description)
 
 
 def FOR(
@@ -54,13 +51,12 @@ def FOR(
 ) -> Definition:
     """Run the branch once for each item of a source.
 
-    Its list is ``[first item, task, task, ..., next item]``, which starts over at its first task.
-    The loop's count is kept with the position: halted inside and taken up again, it goes on with
-    the same item. After the loop the last value can still be read.
+    Its list is ``[task, task, ...]``; the position, while it goes to the next item, is that of the
+    list. The loop's count is kept with the position: halted inside and taken up again, it goes on
+    with the same item. After the loop the last value can still be read.
 
     :param source: an iterable, or a callable ``(obj, eng)`` that returns one; the callable is
-        asked once each time the loop is entered, and once more after a halt was taken up by
-        another process.
+        asked once each time the loop is entered, and once more after a halt was taken up again.
     :param setter: a key of ``eng.extra_data`` under which each item is put, a callable
         ``(obj, eng, item)``, or None.
     :param cache_data: keep the items that a callable source returned with the position, so that
@@ -69,40 +65,36 @@ def FOR(
     """
     body = as_branch(branch, "FOR's branch")
     loop = _ForLoop(source, setter, body, cache_data, order)
-    key, put = loop.key, loop.put
+    key = loop.key
 
-    def first(obj: Any, eng: Any) -> Any:
-        return loop.begin(obj, eng, again)
-
-    def again(obj: Any, eng: Any) -> Any:
+    def lead(obj: Any, eng: Any) -> Any:
         walk = eng.live
-        if walk.__class__ is not _Walk or walk.loop is not loop:
-            return loop.take_up(obj, eng, again)
+        if walk is None or walk.loop is not loop:
+            return loop.take_up(obj, eng, lead)
         number = walk.number + 1
         if number >= walk.size and (not walk.is_lazy or walk.ends_before(number)):
             frames.leave(eng, walk.frame)
-            return LEAVE
-        walk.number = walk.frame["turn"] = number
+            return None
         if key is None:
-            return put(obj, eng, walk.items[number])
+            return loop.put_by_call(obj, eng, walk, number)
         eng.extra_data[key] = walk.items[number]
-        return None
+        walk.number = walk.frame["turn"] = number
+        return FROM_START
 
     description = Description(
         "FOR",
-        roles=("source", *("body",) * len(body), "repeat"),
+        roles=("body",) * len(body),
         parts=(Part("source", source), Part("setter", setter)),
         label=loop.label,
         options={"order": order, "cache_data": cache_data},
     )
-    steps = [described(named(first, "FOR"), description), *body, named(again, "FOR again")]
-    return Definition(steps, repeats_from=1)
+    return Definition(body, named(lead, "FOR"), Shape.LOOP, description)
 
 
 class _ForLoop:
-    """What a FOR knows, whoever runs it; and how it is entered and taken up again.
+    """What a FOR knows, whoever runs it; and how it is begun and taken up again.
 
-    ``proceed`` is the FOR's own task that goes on to the next item.
+    ``proceed`` is the FOR's own lead, which goes on to the next item.
     """
 
     def __init__(
@@ -110,39 +102,39 @@ class _ForLoop:
     ) -> None:
         self.items_of = _items_of(source, order)
         self.fixed = _fixed_items(source, order)
-        self.key, self.put = _setter(setter)
+        self.key, self.setter = _setter(setter)
         self.label = f"{setter if isinstance(setter, str) else 'item'} in {_source_label(source)}"
         self.kind = digest(f"FOR {self.label} {order}", body)
         self.caches = cache_data and not isinstance(source, Iterable)
 
-    def begin(self, obj: Any, eng: Any, proceed: Task) -> Any:
-        """Start with the first item."""
-        frame = frames.enter(eng, self.kind)
-        if self.fixed is None:
-            return self._look_up(obj, eng, frame, proceed)
-        _Walk(eng, frame, self, self.fixed)
-        return proceed(obj, eng)
-
     def take_up(self, obj: Any, eng: Any, proceed: Task) -> Any:
-        """Go on after a halt, or after an inner loop was left by a jump."""
+        """Begin; or go on after a halt, or after an inner loop."""
         frame = frames.find(eng, self.kind)
+        if frame is not None and frames.live_of(eng, frame) is not None:
+            return proceed(obj, eng)
         if frame is None:
-            return self.begin(obj, eng, proceed)
-        if frames.live_of(eng, frame) is None:
-            return self._look_up(obj, eng, frame, proceed)
-        return proceed(obj, eng)
+            frame = frames.enter(eng, self.kind)
+        items = frame.get("items", self.fixed)
+        if items is not None:
+            _Walk(eng, frame, self, items)
+            return proceed(obj, eng)
 
-    def _look_up(self, obj: Any, eng: Any, frame: Frame, proceed: Task) -> Any:
         def go_on(items: Any) -> Any:
             if self.caches:
                 frame["items"] = items
             _Walk(eng, frame, self, items)
             return proceed(obj, eng)
 
-        kept = frame.get("items")
-        return (
-            go_on(kept) if kept is not None else then(self.items_of(obj, eng, self.caches), go_on)
-        )
+        return then(self.items_of(obj, eng, self.caches), go_on)
+
+    def put_by_call(self, obj: Any, eng: Any, walk: _Walk, number: int) -> Any:
+        """Hand an item to the setter, then go through the body."""
+
+        def go_on(_: Any) -> Any:
+            walk.number = walk.frame["turn"] = number
+            return FROM_START
+
+        return then(self.setter(obj, eng, walk.items[number]), go_on)
 
 
 def _setter(setter: Any) -> tuple[str | None, Any]:

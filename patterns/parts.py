@@ -11,9 +11,9 @@ from wfengine.callbacks import (
     Definition,
     Task,
     cannot_be_called,
+    enter,
     task_name,
 )
-from wfengine.description import describe
 from wfengine.errors import WorkflowDefinitionError
 
 Branch = Task | list[Any] | tuple[Any, ...]
@@ -25,25 +25,22 @@ def as_branch(branch: Branch | None, of: str) -> Definition:
     :param of: the pattern and the part, for the error message.
     :raises WorkflowDefinitionError: for anything else.
     """
-    return _clean(branch if _is_plain_list(branch) else [branch], of)
+    try:
+        return Callbacks.cleanup_callables(branch if _is_list_of_tasks(branch) else [branch])
+    except WorkflowDefinitionError as error:
+        raise WorkflowDefinitionError(f"{of}: {error.message}") from None
 
 
 def as_element(branch: Branch | None, of: str) -> Any:
     """Return a branch as one element of a pattern's list: a single task or pattern stays itself."""
     definition = as_branch(branch, of)
-    return definition if _is_plain_list(branch) or not definition else definition[0]
+    return definition if _is_list_of_tasks(branch) or not definition else definition[0]
 
 
-def _is_plain_list(branch: Any) -> bool:
-    """Return whether it is a list of tasks, and not a pattern, which is a list with a meaning."""
-    return isinstance(branch, list | tuple) and describe(branch) is None
-
-
-def _clean(tasks: Any, of: str) -> Definition:
-    try:
-        return Callbacks.cleanup_callables(tasks)
-    except WorkflowDefinitionError as error:
-        raise WorkflowDefinitionError(f"{of}: {error.message}") from None
+def _is_list_of_tasks(branch: Any) -> bool:
+    """Return whether it is a plain list, and not a pattern, which is a list with a lead."""
+    is_pattern = isinstance(branch, Definition) and branch.lead is not enter
+    return isinstance(branch, list | tuple) and not is_pattern
 
 
 def as_condition(condition: Any, of: str) -> Any:

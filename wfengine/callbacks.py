@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain, cycle
-from typing import Any, NoReturn, Self, Union
+from enum import Enum
+from typing import Any, NoReturn, Union
 
+from wfengine.description import Description
 from wfengine.errors import WorkflowDefinitionError
 
 __all__ = [
     "ALL",
     "Callbacks",
     "Definition",
-    "Entrance",
+    "Enter",
     "Task",
     "Visit",
     "cannot_be_called",
     "clean",
+    "enter",
     "task_name",
 ]
 
@@ -28,39 +29,7 @@ Task = Callable[[Any, Any], Any]
 
 
 Steps = tuple[tuple[int, Any], ...]
-"""What the engine goes through: the elements of a list, each with its index."""
-
-
-class Circle(tuple[tuple[int, Any], ...]):
-    """Steps that start over, at some index, when they have come to their end."""
-
-    start: Callable[[], Iterator[tuple[int, Any]]]
-    repeated: Steps
-
-    def __new__(cls, steps: Steps, repeats_from: int) -> Self:
-        circle = super().__new__(cls, steps)
-        circle.repeated = repeated = steps[repeats_from:]
-        circle.start = lambda: chain(steps, cycle(repeated))
-        if repeats_from == 0:
-            circle.start = partial(cycle, steps)
-        return circle
-
-
-def since(steps: Steps | Circle, index: int) -> Iterator[tuple[int, Any]]:
-    """Go through steps from an index on; a circle's steps have no end."""
-    rest = iter(steps[index:])
-    return chain(rest, cycle(steps.repeated)) if isinstance(steps, Circle) else rest
-
-
-def task_name(task: object) -> str:
-    """Return the name by which a task is shown to people.
-
-    >>> task_name(len), task_name([len])
-    ('len', '[...]')
-    """
-    if isinstance(task, list):
-        return "[...]"
-    return getattr(task, "__name__", None) or type(task).__name__
+"""What the engine goes through: a task for each element of a list, with its index."""
 
 
 class Visit:
@@ -79,45 +48,82 @@ class Visit:
         return self
 
 
+class Enter:
+    """Handed to the engine by the task that leads a nested list: go through the list now.
+
+    :param index: where to begin.
+    """
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+FROM_START = Enter(0)
+
+
+def enter(obj: object, eng: object) -> Enter:
+    """Lead a list that is simply gone through."""
+    return FROM_START
+
+
+class Shape(Enum):
+    """How the engine goes through a nested list."""
+
+    STRAIGHT = "straight"  # from the first element to the last
+    LOOP = "loop"  # straight, and at its end its lead is asked again
+    CHOICE = "choice"  # only the element that its lead names, which is itself a list
+
+
 class Definition(list[Any]):
     """A cleaned list of tasks and further definitions; equal to a plain list, and read-only.
 
-    It cannot change, so that a stored position always addresses the same task. The engine goes
-    through its ``steps``, where a task stands for each nested list and hands over an
-    :class:`Entrance`: entering a list is a transition by value like any other, and costs a flat
-    list nothing.
+    It cannot change, so that a stored position always addresses the same task.
 
-    :param repeats_from: the index at which the list starts over when it has come to its end; only
-        a jump or a break leaves it then. Loops are such lists.
+    :param lead: a task that stands for the list in the list around it, and decides: it hands over
+        an :class:`Enter`, or returns None to pass the list by. While it runs, the position is that
+        of the list; it has one more index inside the list.
+    :param shape: how the list is gone through.
+    :param description: what pattern it is, if any.
     """
 
-    __slots__ = ("_watched", "repeats_from", "steps")
+    __slots__ = ("_watched", "description", "is_choice", "is_loop", "lead", "shape", "steps")
 
     def __init__(
-        self, items: Iterable[Task | Definition] = (), repeats_from: int | None = None
+        self,
+        items: Iterable[Task | Definition] = (),
+        lead: Task = enter,
+        shape: Shape = Shape.STRAIGHT,
+        description: Description | None = None,
     ) -> None:
         super().__init__(items)
-        self.repeats_from = repeats_from
-        self.steps: Steps | Circle = self._steps(
-            _entrance(item) if isinstance(item, Definition) else item for item in self
+        self.lead = lead
+        self.shape = shape
+        self.description = description
+        self.is_loop = shape is Shape.LOOP
+        self.is_choice = shape is Shape.CHOICE
+        self.steps: Steps = tuple(
+            (index, item.lead if isinstance(item, Definition) else item)
+            for index, item in enumerate(self)
         )
-        self._watched: Steps | Circle | None = None
+        self._watched: Steps | None = None
 
     @property
-    def watched(self) -> Steps | Circle:
+    def watched(self) -> Steps:
         """The steps with a :class:`Visit` in place of each task."""
         if self._watched is None:
-            self._watched = self._steps(
-                _entrance(item) if isinstance(item, Definition) else Visit(item) for item in self
+            self._watched = tuple(
+                (index, step if step is enter else Visit(step)) for index, step in self.steps
             )
         return self._watched
 
-    def _steps(self, tasks: Iterable[Task]) -> Steps | Circle:
-        steps = tuple(enumerate(tasks))
-        return steps if self.repeats_from is None else Circle(steps, self.repeats_from)
+    def rebuilt(self, items: Iterable[Task | Definition], lead: Task) -> Definition:
+        """Return a list of the same kind with other tasks."""
+        return Definition(items, lead, self.shape, self.description)
 
-    def __reduce__(self) -> tuple[type[Definition], tuple[list[Any], int | None]]:
-        return type(self), (list(self), self.repeats_from)
+    def __reduce__(self) -> tuple[type[Definition], tuple[Any, ...]]:
+        return type(self), (list(self), self.lead, self.shape, self.description)
 
     def _read_only(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(
@@ -138,19 +144,17 @@ class Definition(list[Any]):
         return found
 
 
-class Entrance:
-    """Handed to the engine by the task that stands for a nested list: go through it now."""
+def task_name(task: object) -> str:
+    """Return the name by which a task, or a list, is shown to people.
 
-    __slots__ = ("definition", "steps")
-
-    def __init__(self, definition: Definition) -> None:
-        self.definition = definition
-        self.steps = definition.steps
-
-
-def _entrance(definition: Definition) -> Task:
-    entrance = Entrance(definition)
-    return lambda obj, eng: entrance
+    >>> task_name(len), task_name([len])
+    ('len', '[...]')
+    """
+    if isinstance(task, Definition) and task.description is not None:
+        return task.description.kind
+    if isinstance(task, list):
+        return "[...]"
+    return getattr(task, "__name__", None) or type(task).__name__
 
 
 Raw = Union[Task, "list[Any]", "tuple[Any, ...]", None]
@@ -162,7 +166,7 @@ def clean(callbacks: Iterable[Raw]) -> Definition:
     :raises WorkflowDefinitionError: for something that is no task, naming it and its path.
     """
     if isinstance(callbacks, Definition):
-        return callbacks
+        return callbacks if callbacks.lead is enter else Definition([callbacks])
     levels = [_Level(callbacks, [], closes=True)]
     while True:
         level = levels[-1]

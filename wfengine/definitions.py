@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -124,7 +126,22 @@ def _import_failed(source: str, error: BaseException) -> WorkflowDefinitionError
             f"{source} ended the program while it was imported; put what is only for "
             "running it as a script under: if __name__ == '__main__':"
         )
-    return WorkflowDefinitionError(f"{source} cannot be imported: {type(error).__name__}: {error}")
+    return WorkflowDefinitionError(
+        f"{source} cannot be imported: {type(error).__name__}: {error}{_perhaps_misspelt(error)}"
+    )
+
+
+def _perhaps_misspelt(error: BaseException) -> str:
+    """Return which name may have been meant by one that is not there."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _meant(error.name, _modules_beside(error.name))
+    if isinstance(error, ImportError) and error.name in sys.modules:
+        unknown = re.search("cannot import name '(.+?)'", str(error))
+        return _meant(unknown[1], _public_names(sys.modules[error.name])) if unknown else ""
+    if isinstance(error, NameError) and error.name:
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        return _meant(error.name, {**vars(builtins), **frame.f_globals, **frame.f_locals})
+    return ""
 
 
 def _line_that_raised(source: str, error: BaseException) -> str:
@@ -148,5 +165,5 @@ def _modules_beside(name: str) -> list[str]:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, known)
+    close = get_close_matches(name, known, cutoff=0.7)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

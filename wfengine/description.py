@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -48,15 +48,13 @@ class Description:
 
 
 def described(task: C, description: Description) -> C:
-    """Attach a description to a task, or to the first task of a pattern that is a list."""
+    """Attach a description to a task."""
     setattr(task, ATTRIBUTE, description)
     return task
 
 
 def describe(step: object) -> Description | None:
     """Return the description of a task or of a pattern's list, or None for anything plain."""
-    if not isinstance(step, Sequence):
-        own: Description | None = getattr(step, ATTRIBUTE, None)
-        return own if own and not own.roles else None
-    heads: Description | None = getattr(step[0], ATTRIBUTE, None) if step else None
-    return heads if heads and len(heads.roles) == len(step) else None
+    name = "description" if isinstance(step, list) else ATTRIBUTE
+    description: Description | None = getattr(step, name, None)
+    return description

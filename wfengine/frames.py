@@ -2,8 +2,9 @@
 
 It belongs to the position: it lives in ``extra_data`` as plain data, so that it can be stored with
 the position, and is emptied when a token starts at its first task. A token's position is one path,
-so at each depth of nesting at most one pattern is active: a frame is found by its depth, and its
-``kind`` says whose it is. What a pattern has at hand and cannot be stored is a :class:`Live`.
+so at each depth of nesting at most one pattern is active: a frame is found by its ``depth``, the
+length of the position at which the pattern stands, and its ``kind`` says whose it is. What a
+pattern has at hand and cannot be stored is a :class:`Live`.
 """
 
 from __future__ import annotations
@@ -18,26 +19,24 @@ FRAMES = "_frames"
 Frame = dict[str, Any]
 
 
-def enter(eng: Any, kind: str, inside_task: bool = False) -> Frame:
-    """Begin a frame for the list where the engine stands, or for the inside of a single task."""
-    frame: Frame = {"kind": kind, "depth": len(eng.state.callback_pos) + inside_task}
-    frames = eng.extra_data.get(FRAMES)
-    if frames:
-        while frames and frames[-1]["depth"] >= frame["depth"]:
-            frames.pop()
-        frames.append(frame)
-    else:
-        eng.extra_data[FRAMES] = [frame]
+def enter(eng: Any, kind: str) -> Frame:
+    """Begin a frame for what is inside of the current task or lead."""
+    frame: Frame = {"kind": kind, "depth": len(eng.state.callback_pos)}
+    if FRAMES in eng.extra_data:
+        drop_inner(eng)
+    eng.extra_data.setdefault(FRAMES, []).append(frame)
     return frame
 
 
-def find(eng: Any, kind: str, inside_task: bool = False, levels: int = 0) -> Frame | None:
+def find(eng: Any, kind: str, levels: int = 0) -> Frame | None:
     """Return the frame that :func:`enter` began here, or None; deeper ones are over and dropped.
 
     :param levels: look so many lists further out.
     """
-    depth = len(eng.state.callback_pos) + inside_task - levels
-    frames = eng.extra_data.get(FRAMES, [])
+    frames = eng.extra_data.get(FRAMES)
+    if not frames:
+        return None
+    depth = len(eng.state.callback_pos) - levels
     while frames and frames[-1]["depth"] > depth:
         frames.pop()
     if not frames or frames[-1]["depth"] != depth or frames[-1]["kind"] != kind:
@@ -57,11 +56,21 @@ def leave(eng: Any, frame: Frame) -> None:
             del eng.extra_data[FRAMES]
 
 
-def drop_inner(eng: Any) -> None:
-    """Forget what belongs to the inside of single tasks, because the engine moves on from there."""
-    frames = eng.extra_data.get(FRAMES, [])
-    while frames and frames[-1]["depth"] > len(eng.state.callback_pos):
+def drop_inner(eng: Any, keep: bool = False) -> None:
+    """Forget what is inside of the current task or lead, because the engine has left it.
+
+    :param keep: but not its own frame.
+    """
+    frames = eng.extra_data.get(FRAMES)
+    if frames is None:
+        return
+    depth = len(eng.state.callback_pos) + keep
+    while frames and frames[-1]["depth"] >= depth:
         frames.pop()
+    while eng.live is not None and eng.live.frame["depth"] >= depth:
+        eng.live = eng.live.outer
+    if not frames:
+        del eng.extra_data[FRAMES]
 
 
 class Live:
@@ -72,6 +81,8 @@ class Live:
 
     __slots__ = ("frame", "outer")
 
+    loop: Any = None
+
     def __init__(self, eng: Any, frame: Frame) -> None:
         self.frame = frame
         self.outer: Live | None = eng.live
@@ -80,8 +91,6 @@ class Live:
 
 def live_of(eng: Any, frame: Frame) -> Any:
     """Return the live part of a frame, or None; those further in are over and dropped."""
-    live = eng.live
-    while live is not None and live.frame is not frame:
-        live = live.outer
-    eng.live = live
-    return live
+    while eng.live is not None and eng.live.frame["depth"] > frame["depth"]:
+        eng.live = eng.live.outer
+    return eng.live if eng.live is not None and eng.live.frame is frame else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from wfengine.callbacks import Definition, Entrance, Visit, since, task_name
+from wfengine.callbacks import FROM_START, Definition, Enter, Visit, task_name
 from wfengine.errors import (
     BreakFromThisLoop,
     JumpCall,
@@ -22,9 +22,11 @@ from wfengine.errors import (
     WorkflowError,
     WorkflowTransition,
 )
+from wfengine.frames import drop_inner
 
 __all__ = [
     "LEAVE",
+    "AskAgain",
     "Interrupts",
     "Process",
     "Request",
@@ -43,7 +45,7 @@ Process = Generator[Any, Any, Any]
 
 START = [0]
 LEAVE = BreakFromThisLoop()
-MOVES = frozenset({Entrance, JumpCall, BreakFromThisLoop})
+NO_WAY: Iterator[Any] = iter(())
 
 
 class Superseded(Exception):
@@ -131,7 +133,7 @@ def _no_such_position(
     )
 
 
-def walk(  # noqa: C901 - the one loop, in one piece
+def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
     definition: Definition,
     obj: Any,
     eng: Any,
@@ -146,9 +148,10 @@ def walk(  # noqa: C901 - the one loop, in one piece
     """
     interrupts: Interrupts = eng.interrupts
     pos: list[int] = eng.state.callback_pos
-    steps: Any = definition.steps if visit is None else definition.watched
-    if pos == START and steps.__class__ is tuple:
-        lists, ways, way, depth = [steps], [], iter(steps), 0
+    way: Any
+    if pos == START:
+        lists, ways, depth = [definition], [], 0
+        way = iter(definition.steps if visit is None else definition.watched)
     else:
         lists, ways, way = stand(definition, pos, visit is not None)
         depth = len(ways)
@@ -161,66 +164,115 @@ def walk(  # noqa: C901 - the one loop, in one piece
                 if result is not None or interrupts:
                     break
             else:
-                if not depth:
+                here = lists[depth]
+                if here.is_loop:
+                    pos.pop()
+                    result = here.lead(obj, eng) if visit is None else Visit(here.lead)
+                    if result is FROM_START and not interrupts:
+                        pos.append(0)
+                        way = iter(here.steps)
+                        continue
+                    way = ways.pop()
+                    lists.pop()
+                    depth -= 1
+                elif depth:
+                    way = ways.pop()
+                    lists.pop()
+                    pos.pop()
+                    depth -= 1
+                    continue
+                else:
                     pos[0] = len(definition)
                     return
-                way = ways.pop()
-                lists.pop()
-                pos.pop()
-                depth -= 1
-                continue
             if interrupts or result.__class__ not in MOVES:
                 result = yield from settle_task(result, obj, eng, visit)
         except (JumpCall, BreakFromThisLoop) as transition:
             forget_raised(interrupts)
             result = transition
-        if result.__class__ is Entrance:
+            if len(pos) == depth:  # it came from the lead of a loop at its end
+                way = ways.pop()
+                lists.pop()
+                depth -= 1
+        if result.__class__ is Enter:
+            here = lists[depth][pos[depth]]
+            if here.__class__ is not Definition:
+                continue  # from a task that leads no list: ignored as any other value
             ways.append(way)
-            steps = result.steps if visit is None else result.definition.watched
-            lists.append(steps)
+            if here.is_choice:
+                lists.append(here)
+                ways.append(NO_WAY)
+                pos.append(result.index)
+                here = here[result.index]
+                depth += 1
+            lists.append(here)
             pos.append(0)
             depth += 1
-            way = iter(steps) if steps.__class__ is tuple else steps.start()
-        elif result is LEAVE and depth:
-            way = ways.pop()
-            lists.pop()
-            pos.pop()
-            depth -= 1
+            way = iter(here.steps if visit is None else here.watched)
         elif result is not None:
-            way = move(result, lists, ways, pos)
+            way = move(result, eng, lists, ways, visit is not None)
             depth = len(ways)
 
 
 def stand(
     definition: Definition, pos: Sequence[int], is_watched: bool
-) -> tuple[list[Any], list[Any], Any]:
+) -> tuple[list[Definition], list[Any], Any]:
     """Return the lists that a position runs through, the way on in each outer one, and in the last.
 
     :raises WorkflowDefinitionError: for a position that the definition does not have.
     """
-    around = enclosing(definition, pos)
-    lists = [each.watched if is_watched else each.steps for each in around]
-    ways = [since(steps, index + 1) for steps, index in zip(lists[:-1], pos, strict=False)]
-    return lists, ways, since(lists[-1], pos[-1])
+    lists = enclosing(definition, pos)
+    ways = [
+        NO_WAY if each.is_choice else way_from(each, index + 1, is_watched)
+        for each, index in zip(lists[:-1], pos, strict=False)
+    ]
+    return lists, ways, way_from(lists[-1], pos[-1], is_watched)
+
+
+def way_from(here: Definition, index: int, is_watched: bool) -> Any:
+    """Go through a list from an index on; of a choice only through that element."""
+    end = index + 1 if here.is_choice else None
+    return iter((here.watched if is_watched else here.steps)[index:end])
 
 
 def move(
-    by: JumpCall | BreakFromThisLoop, lists: list[Any], ways: list[Any], pos: list[int]
+    by: JumpCall | BreakFromThisLoop,
+    eng: Any,
+    lists: list[Definition],
+    ways: list[Any],
+    is_watched: bool,
 ) -> Any:
-    """Leave as many lists as a jump or a break says; return the steps it leads to."""
-    way: Any = iter(())
+    """Leave as many lists as a jump or a break says; return the way that it leads to."""
+    pos: list[int] = eng.state.callback_pos
+    way: Any = NO_WAY
     levels = by.levels
     while levels and ways:
         way = ways.pop()
         lists.pop()
         pos.pop()
         levels -= 1
+    drop_inner(eng, keep=isinstance(by, AskAgain))
     if isinstance(by, BreakFromThisLoop):
-        return iter(()) if levels else way
+        return way if not levels else leave_all(lists, ways, pos)
     target = max(pos[-1] + by.offset, 0)
     if target < len(lists[-1]):
-        return since(lists[-1], target)
-    return move(LEAVE, lists, ways, pos) if ways else iter(())
+        return way_from(lists[-1], target, is_watched)
+    return move(LEAVE, eng, lists, ways, is_watched)
+
+
+def leave_all(lists: list[Definition], ways: list[Any], pos: list[int]) -> Any:
+    """Leave the outermost list: there is no way on."""
+    del lists[1:], ways[:], pos[1:]
+    return NO_WAY
+
+
+class AskAgain(JumpCall):
+    """Leave as many lists and ask the lead that stands there again, its frame kept."""
+
+    def __init__(self, levels: int) -> None:
+        super().__init__(0, levels)
+
+
+MOVES = frozenset({Enter, JumpCall, AskAgain, BreakFromThisLoop})
 
 
 def settle_task(result: Any, obj: Any, eng: Any, visit: Any) -> Process:
