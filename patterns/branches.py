@@ -29,6 +29,7 @@ from .parts import Branch, as_branch, as_condition, as_element, digest, named, t
 __all__ = ["PARALLEL_SPLIT", "RUN_WF", "SYNCHRONIZE"]
 
 LOCK = "lock"
+CHANGES = "extra_data"
 
 
 @define(eq=False)
@@ -51,7 +52,8 @@ class BranchRun:
         child.state.callback_pos = memory.get("callback_pos", [0])
         if FRAMES in memory:
             child.extra_data[FRAMES] = memory[FRAMES]
-        self.given = dict(child.extra_data)
+        self.given = {key: child.extra_data[key] for key in child.extra_data if key != FRAMES}
+        child.extra_data.update(memory.get(CHANGES, {}))
 
     def run(self) -> None:
         """Run the branch in this thread."""
@@ -65,6 +67,12 @@ class BranchRun:
         """Write down where to go on."""
         self.memory.update(self.child.state.to_dict())
         self.memory[FRAMES] = self.child.extra_data.get(FRAMES, [])
+        self.memory[CHANGES] = self.changes()
+
+    def keep_end(self) -> None:
+        """Write down that there is nothing left to do."""
+        self.memory.clear()
+        self.memory.update({"done": True, CHANGES: self.changes()})
 
     def changes(self) -> dict[str, Any]:
         """Return what the branch has put into its copy of ``extra_data``."""
@@ -102,7 +110,7 @@ def PARALLEL_SPLIT(*branches: Branch, wait: bool = False) -> Task:
             if not wait:
                 run.future.add_done_callback(_Report(eng, run.name, obj))
         if wait:
-            eng.defer(lambda: then(_all_ended(eng, runs), lambda _: _join(eng, runs)))
+            eng.defer(lambda: then(_all_ended(eng, runs), lambda _: _join(runs)))
         elif eng.is_asynchronous:
             eng.defer(lambda: _all_ended(eng, runs), until="run")
 
@@ -140,8 +148,9 @@ def SYNCHRONIZE(*branches: Branch, timeout: float | None = None) -> Definition:
             _start(run, eng, daemon=True)
 
         def finish(_: Any) -> None:
-            _join(eng, runs, timeout)
+            _join(runs, timeout)
             frames.leave(eng, frame)
+            _take_over(eng, frame["branches"])
 
         return then(_all_ended(eng, runs, timeout), finish)
 
@@ -195,26 +204,31 @@ def run_inside(
         _other(eng, engine, definition) if engine else eng.child(definition), tokens, frame
     )
 
-    def finish() -> None:
-        eng.extra_data.update(run.changes())
-        frames.leave(eng, frame)
+    def finish(error: BaseException | None = None) -> None:
+        if error is None:
+            eng.extra_data.update(run.changes())
+            frames.leave(eng, frame)
+        else:
+            run.keep_position()
+            raise error
 
     async def run_async() -> None:
         try:
             await run.run_async()
-        except BaseException:
-            run.keep_position()
-            raise
-        finish()
+        except BaseException as error:
+            finish(error)
+        else:
+            finish()
 
     if eng.is_asynchronous:
         return run_async()
     try:
         run.run()
-    except BaseException:
-        run.keep_position()
-        raise
-    return finish()
+    except BaseException as error:
+        finish(error)
+    else:
+        finish()
+    return None
 
 
 def _other(eng: Any, engine: Callable[[], Any], definition: Definition) -> Any:
@@ -330,18 +344,23 @@ def _interrupt(runs: Iterable[BranchRun]) -> None:
             run.future.cancel()
 
 
-def _join(eng: Any, runs: Sequence[BranchRun], timeout: float | None = None) -> None:
-    """Take over what the branches did, keep the positions of the others, raise what was raised."""
+def _take_over(eng: Any, memories: Iterable[dict[str, Any]]) -> None:
+    """Put what the branches have put into their copies of ``extra_data`` into the engine's."""
+    for memory in memories:
+        eng.extra_data.update(memory[CHANGES])
+
+
+def _join(runs: Sequence[BranchRun], timeout: float | None = None) -> None:
+    """Write down how far the branches came, and raise what was raised in them."""
     unfinished = [run for run in runs if run.is_running]
     errors: list[BaseException] = [_timed_out(unfinished, timeout)] if unfinished else []
     for run in runs:
         if run in unfinished:
             run.keep_position()
             continue
-        eng.extra_data.update(run.changes())
         error = _outcome(run.future)
         if error is None:
-            run.memory["done"] = True
+            run.keep_end()
         else:
             run.keep_position()
             errors.append(error)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from wfengine.callbacks import FROM_START, Definition, Enter, Shape, Task, task_name
 from wfengine.description import Description, Part, described
 from wfengine.errors import JumpCall, WorkflowDefinitionError, WorkflowError
 
-from .parts import Branch, as_branch, as_condition, as_element, ask, named, then
+from .parts import Branch, as_branch, as_condition, as_element, as_value, ask, named, then
 
 FIRST, SECOND = Enter(0), Enter(1)
 
@@ -147,6 +147,8 @@ def _choices(predicates: tuple[Any, ...], kwpredicates: dict[str, Any]) -> list[
                 f"CHOICE takes pairs (key, branch) or key=branch, not {predicate!r}"
             )
         key, branch = predicate
+        if not isinstance(key, Hashable):
+            raise WorkflowDefinitionError(f"CHOICE's key {key!r} is not hashable")
         if key in seen:
             raise WorkflowDefinitionError(f"CHOICE has two branches for {key!r}")
         seen.add(key)
@@ -213,10 +215,12 @@ def CMP(a: Any, b: Any, op: str) -> Task:
     :param op: ``eq == ne != gt > gte >= lt < lte <= in``, ``not in``, ``contains``, ``is``
         or ``is not``.
     """
-    if op not in COMPARISONS:
+    if not isinstance(op, str) or op not in COMPARISONS:
         known = ", ".join(COMPARISONS)
         raise WorkflowDefinitionError(f"CMP cannot compare by {op!r}, only by: {known}")
     compare = COMPARISONS[op]
+    as_value(a, "CMP's left operand")
+    as_value(b, "CMP's right operand")
 
     def condition(obj: Any, eng: Any) -> Any:
         return then(

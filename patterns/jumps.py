@@ -6,9 +6,9 @@ from typing import Any
 
 from wfengine.callbacks import Task
 from wfengine.description import Description, Part, described
-from wfengine.errors import BreakFromThisLoop, JumpCall
+from wfengine.errors import BreakFromThisLoop, JumpCall, WorkflowDefinitionError
 
-from .parts import as_condition, ask, named, then
+from .parts import as_condition, as_value, ask, named, then
 
 __all__ = [
     "BREAK",
@@ -25,18 +25,18 @@ __all__ = [
 
 def TASK_JUMP_FWD(step: int = 1) -> Task:
     """Go ``step`` tasks forward in the list; 1 is the next task, past the end leaves the list."""
-    return _jump_task("TASK_JUMP_FWD", abs(step))
+    return _jump_task("TASK_JUMP_FWD", abs(_whole("TASK_JUMP_FWD", step)))
 
 
 def TASK_JUMP_BWD(step: int = -1) -> Task:
     """Go ``step`` tasks back in the list, whatever the sign; before the first is the first."""
-    return _jump_task("TASK_JUMP_BWD", -abs(step))
+    return _jump_task("TASK_JUMP_BWD", -abs(_whole("TASK_JUMP_BWD", step)))
 
 
 def TASK_JUMP_IF(cond: Task, step: int) -> Task:
     """Go ``step`` tasks forward or back if the condition holds, else to the next task."""
     condition = as_condition(cond, "TASK_JUMP_IF's condition")
-    jump = JumpCall(step)
+    jump = JumpCall(_whole("TASK_JUMP_IF", step))
 
     def task(obj: Any, eng: Any) -> Any:
         return then(condition(obj, eng), lambda holds: jump if holds else None)
@@ -45,6 +45,12 @@ def TASK_JUMP_IF(cond: Task, step: int) -> Task:
         "TASK_JUMP_IF", parts=(Part("condition", condition),), options={"step": step}
     )
     return described(named(task, "TASK_JUMP_IF"), description)
+
+
+def _whole(kind: str, step: int) -> int:
+    if isinstance(step, bool) or not isinstance(step, int):
+        raise WorkflowDefinitionError(f"{kind}'s step is a whole number, not {step!r}")
+    return step
 
 
 def _jump_task(kind: str, step: int) -> Task:
@@ -58,6 +64,8 @@ def _jump_task(kind: str, step: int) -> Task:
 
 def BREAK(levels: int = 1) -> Task:
     """Leave the innermost list, or the ``levels`` innermost ones."""
+    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
+        raise WorkflowDefinitionError(f"BREAK's levels is a whole number from 1 on, not {levels!r}")
     leave = BreakFromThisLoop(levels)
 
     def task(obj: Any, eng: Any) -> BreakFromThisLoop:
@@ -82,15 +90,15 @@ def HALT(mess: Any = "", action: str | None = None, payload: Any = None) -> Task
     :param action: the name of what has to be done.
     :param payload: what the decision needs; a value, or a callable ``(obj, eng)``.
     """
+    as_value(mess, "HALT's message")
+    as_value(payload, "HALT's payload")
 
     def task(obj: Any, eng: Any) -> Any:
-        message = ask(mess, obj, eng) or ""
-        return then(
-            message,
-            lambda text: then(
-                ask(payload, obj, eng), lambda data: eng.halt(text, action=action, payload=data)
-            ),
-        )
+        def halt(text: Any) -> Any:
+            found = ask(payload, obj, eng)
+            return then(found, lambda data: eng.halt(text or "", action=action, payload=data))
+
+        return then(ask(mess, obj, eng), halt)
 
     options = {"action": action, "message": mess if isinstance(mess, str) else ""}
     description = Description("HALT", label=action or "", options=options)
@@ -108,12 +116,12 @@ def OBJ_NEXT() -> Task:
 
 def OBJ_JUMP_FWD(step: int = 1) -> Task:
     """Go on ``step`` tokens further; past the last the run ends."""
-    return _jump_token("OBJ_JUMP_FWD", abs(step))
+    return _jump_token("OBJ_JUMP_FWD", abs(_whole("OBJ_JUMP_FWD", step)))
 
 
 def OBJ_JUMP_BWD(step: int = -1) -> Task:
     """Go on ``step`` tokens back, whatever the sign; before the first is the first."""
-    return _jump_token("OBJ_JUMP_BWD", -abs(step))
+    return _jump_token("OBJ_JUMP_BWD", -abs(_whole("OBJ_JUMP_BWD", step)))
 
 
 def _jump_token(kind: str, step: int) -> Task:

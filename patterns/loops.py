@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from wfengine import frames
-from wfengine.callbacks import FROM_START, Definition, Shape, Task, task_name
+from wfengine.callbacks import FROM_START, Definition, Shape, Task, cannot_be_called, task_name
 from wfengine.description import Description, Part
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
 from wfengine.frames import Frame, Live
@@ -146,6 +146,9 @@ def _setter(setter: Any) -> tuple[str | None, Any]:
             "FOR's setter is a key of extra_data, a callable (obj, eng, item) or None, "
             f"not {setter!r}"
         )
+    reason = cannot_be_called(setter, ("obj", "eng", "item")) if setter else ""
+    if reason:
+        raise WorkflowDefinitionError(f"FOR's setter {reason}")
     return None, setter or (lambda obj, eng, item: None)
 
 
@@ -221,7 +224,7 @@ class _LazyItems:
     def read_to(self, number: int) -> int:
         """Read on until there is such an item; return how many there are so far."""
         with self._lock:
-            self._read.extend(islice(self._remaining, number + 1 - len(self._read)))
+            self._read.extend(islice(self._remaining, max(number + 1 - len(self._read), 0)))
         return len(self._read)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, TypeGuard
 from zlib import crc32
 
 from wfengine.callbacks import (
@@ -37,7 +37,7 @@ def as_element(branch: Branch | None, of: str) -> Any:
     return definition if _is_list_of_tasks(branch) or not definition else definition[0]
 
 
-def _is_list_of_tasks(branch: Any) -> bool:
+def _is_list_of_tasks(branch: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     """Return whether it is a plain list, and not a pattern, which is a list with a lead."""
     is_pattern = isinstance(branch, Definition) and branch.lead is not enter
     return isinstance(branch, list | tuple) and not is_pattern
@@ -54,6 +54,27 @@ def as_condition(condition: Any, of: str) -> Any:
     if reason:
         raise WorkflowDefinitionError(f"{of} {reason}")
     return condition
+
+
+def as_value(value: Any, of: str) -> Any:
+    """Return a value, or a callable ``(obj, eng)`` that returns one, after checking the callable.
+
+    :raises WorkflowDefinitionError: for a callable that cannot be called so.
+    """
+    reason = cannot_be_called(value) if callable(value) else ""
+    if reason:
+        raise WorkflowDefinitionError(f"{of} {reason}")
+    return value
+
+
+def as_key(key: Any, of: str) -> Any:
+    """Return what can be a key of ``extra_data``.
+
+    :raises WorkflowDefinitionError: for what cannot.
+    """
+    if not isinstance(key, str):
+        raise WorkflowDefinitionError(f"{of} is a text, not {key!r}")
+    return key
 
 
 def named(task: Task, name: str, doc: str | None = None) -> Task:

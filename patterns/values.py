@@ -9,7 +9,7 @@ from wfengine.callbacks import Task, task_name
 from wfengine.description import Description, Part, described
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
 
-from .parts import ask, named, then
+from .parts import as_condition, as_key, as_value, ask, named, then
 
 __all__ = ["CALLFUNC", "EMPTY_CALL", "ENG_GET", "ENG_SET", "ERROR", "OBJ_GET", "OBJ_SET"]
 
@@ -25,6 +25,7 @@ described(EMPTY_CALL, Description("EMPTY_CALL"))
 
 def ENG_GET(something: str, default: Any = None) -> Task:
     """Return a callable that reads a key of ``eng.extra_data``."""
+    as_key(something, "ENG_GET's key")
 
     def get(obj: Any, eng: Any) -> Any:
         return eng.extra_data.get(something, default)
@@ -36,6 +37,8 @@ def ENG_GET(something: str, default: Any = None) -> Task:
 
 def ENG_SET(something: str, value: Any) -> Task:
     """Write a key of ``eng.extra_data``; the value may be a callable ``(obj, eng)``."""
+    as_key(something, "ENG_SET's key")
+    as_value(value, "ENG_SET's value")
 
     def put(obj: Any, eng: Any) -> Any:
         return then(ask(value, obj, eng), lambda found: _set_item(eng.extra_data, something, found))
@@ -70,6 +73,7 @@ def OBJ_GET(something: Any, cond: str = "all") -> Task:
 
 def OBJ_SET(something: Any, value: Any) -> Task:
     """Write a key, or an attribute, of the token; the value may be a callable ``(obj, eng)``."""
+    as_value(value, "OBJ_SET's value")
 
     def put(obj: Any, eng: Any) -> Any:
         return then(ask(value, obj, eng), lambda found: _write(obj, something, found))
@@ -82,9 +86,12 @@ def _set_item(holder: Any, key: Any, value: Any) -> None:
 
 
 def _read(obj: Any, name: Any) -> Any:
-    if isinstance(obj, Mapping):
-        return obj.get(name, MISSING)
-    return getattr(obj, name, MISSING)
+    if hasattr(obj, "__getitem__"):
+        try:
+            return obj[name]
+        except (LookupError, TypeError):
+            pass
+    return getattr(obj, name, MISSING) if isinstance(name, str) else MISSING
 
 
 def _write(obj: Any, name: Any, value: Any) -> None:
@@ -124,31 +131,66 @@ def CALLFUNC(
     """
     if not callable(func):
         raise WorkflowDefinitionError(f"CALLFUNC calls a function, not {func!r}")
-    fixed, asked = tuple(args), tuple(oeargs)
-    from_engine, from_token = dict(ekeys or {}), dict(okeys or {})
+    if outkey is not None:
+        as_key(outkey, "CALLFUNC's outkey")
+    fixed = _collection(args, "CALLFUNC's args")
+    asked = [
+        as_condition(each, "CALLFUNC's oeargs") for each in _collection(oeargs, "CALLFUNC's oeargs")
+    ]
+    from_engine = _mapping(ekeys, "CALLFUNC's ekeys")
+    from_token = _mapping(okeys, "CALLFUNC's okeys")
+    name = f"CALLFUNC({task_name(func)})"
 
     def task(obj: Any, eng: Any) -> Any:
-        named_arguments = {
+        by_name = {
             **kwargs,
-            **{name: _need(eng.extra_data, key, name) for name, key in from_engine.items()},
-            **{name: _need(obj, key, name) for name, key in from_token.items()},
+            **_taken(name, from_engine, eng.extra_data, "extra_data"),
+            **_taken(name, from_token, obj, type(obj).__name__),
         }
-        result = func(*fixed, *(each(obj, eng) for each in asked), **named_arguments)
-        return then(result, lambda found: _keep(eng, found))
 
-    def _keep(eng: Any, result: Any) -> None:
-        if outkey is not None:
-            eng.extra_data[outkey] = result
+        def call(found: list[Any]) -> Any:
+            return then(func(*fixed, *found, **by_name), keep)
 
-    def _need(holder: Any, key: Any, name: str) -> Any:
-        value = _read(holder, key)
-        if value is MISSING:
-            where = type(holder).__name__
-            raise WorkflowError(
-                f"CALLFUNC({task_name(func)}): argument {name!r} is taken from {key!r}, "
-                f"which the {where} does not have"
-            )
-        return value
+        def keep(result: Any) -> None:
+            if outkey is not None:
+                eng.extra_data[outkey] = result
+
+        return then(_all_of([each(obj, eng) for each in asked]), call)
 
     description = Description("CALLFUNC", parts=(Part("function", func),), label=task_name(func))
-    return described(named(task, f"CALLFUNC({task_name(func)})"), description)
+    return described(named(task, name), description)
+
+
+def _collection(values: Any, of: str) -> list[Any]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise WorkflowDefinitionError(f"{of} is a list, not {values!r}")
+    return list(values)
+
+
+def _mapping(names: Any, of: str) -> dict[str, Any]:
+    if names is not None and not isinstance(names, Mapping):
+        raise WorkflowDefinitionError(f"{of} is a dictionary from argument to key, not {names!r}")
+    return dict(names or {})
+
+
+def _taken(pattern: str, names: dict[str, Any], holder: Any, where: str) -> dict[str, Any]:
+    """Return arguments by name, each read from the key or attribute it is taken from."""
+    values = {name: _read(holder, key) for name, key in names.items()}
+    for name, value in values.items():
+        if value is MISSING:
+            raise WorkflowError(
+                f"{pattern}: argument {name!r} is taken from {names[name]!r}, "
+                f"which {where} does not have"
+            )
+    return values
+
+
+def _all_of(values: list[Any]) -> Any:
+    """Return values, or an awaitable of them all if one has to be awaited."""
+    if not any(hasattr(value, "__await__") for value in values):
+        return values
+
+    async def awaited() -> list[Any]:
+        return [await each if hasattr(each, "__await__") else each for each in values]
+
+    return awaited()

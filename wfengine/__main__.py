@@ -12,7 +12,7 @@ def main() -> int:
     try:
         from wfengine.cli.app import app
     except ModuleNotFoundError as error:
-        if error.name not in EXTRA_PACKAGES:
+        if str(error.name).partition(".")[0] not in EXTRA_PACKAGES:
             raise
         print("The command line is an extra: pip install 'wfengine[cli]'", file=sys.stderr)
         return 2

@@ -221,16 +221,17 @@ def _check_task(item: object, levels: list[_Level]) -> None:
         raise WorkflowDefinitionError(f"task {task_name(item)!r} at {_path(levels)} {reason}")
 
 
-def cannot_be_called(task: Callable[..., Any]) -> str:
+def cannot_be_called(task: Callable[..., Any], arguments: Sequence[str] = ("obj", "eng")) -> str:
     """Return why ``task(obj, eng)`` must fail, as far as its signature shows, or nothing."""
     try:
         signature = inspect.signature(task, follow_wrapped=False)
     except (TypeError, ValueError):
         return ""
     try:
-        signature.bind(None, None)
+        signature.bind(*arguments)
     except TypeError:
-        return f"cannot be called as task(obj, eng): its signature is {signature}"
+        call = f"task({', '.join(arguments)})"
+        return f"cannot be called as {call}: its signature is {signature}"
     return ""
 
 
@@ -256,6 +257,17 @@ def _advice(item: object) -> str:
         item.close()
         return "; give the coroutine function itself, without calling it"
     return ""
+
+
+def has_task(definition: Definition) -> bool:
+    """Return whether there is a task in a definition, however deep."""
+    waiting: list[Any] = [definition]
+    while waiting:
+        step = waiting.pop()
+        if not isinstance(step, Definition) or step.lead is not enter:
+            return True
+        waiting.extend(step)
+    return False
 
 
 class MissingKeyError(KeyError):
@@ -323,7 +335,7 @@ class Callbacks:
 
     def empty(self) -> bool:
         """Return whether there is no task at all."""
-        return not any(self._definitions.values())
+        return not any(map(has_task, self._definitions.values()))
 
     def get(self, key: str | None = ALL) -> Any:
         """Return the definition under ``key``, or for None a dictionary of them all.

@@ -63,8 +63,9 @@ def _load_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise _import_failed(name, error) from error
-        meant = _meant(error.name, _modules_beside(error.name))
-        raise WorkflowDefinitionError(f"there is no module {error.name!r}{meant}") from None
+        raise WorkflowDefinitionError(
+            f"there is no module {error.name!r}{_meant_module(error.name)}"
+        ) from None
     except (Exception, SystemExit) as error:
         raise _import_failed(name, error) from error
 
@@ -134,7 +135,7 @@ def _import_failed(source: str, error: BaseException) -> WorkflowDefinitionError
 def _perhaps_misspelt(error: BaseException) -> str:
     """Return which name may have been meant by one that is not there."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return _meant(error.name, _modules_beside(error.name))
+        return _meant_module(error.name)
     if isinstance(error, ImportError) and error.name in sys.modules:
         unknown = re.search("cannot import name '(.+?)'", str(error))
         return _meant(unknown[1], _public_names(sys.modules[error.name])) if unknown else ""
@@ -147,7 +148,7 @@ def _perhaps_misspelt(error: BaseException) -> str:
 def _line_that_raised(source: str, error: BaseException) -> str:
     """Return which line of the user's own code called the part of wfengine that raised."""
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
-        if not frame.f_globals.get("__name__", "").startswith(("wfengine.", "importlib.")):
+        if not f"{frame.f_globals.get('__name__')}.".startswith(("wfengine.", "importlib.")):
             return f"{frame.f_code.co_filename}, line {line}: "
     return f"{source}: "
 
@@ -156,14 +157,14 @@ def _public_names(module: ModuleType) -> list[str]:
     return [name for name in vars(module) if not name.startswith("_")]
 
 
-def _modules_beside(name: str) -> list[str]:
-    """Return the full names of the modules in the same package, or at the top."""
-    package = name.rpartition(".")[0]
+def _meant_module(name: str) -> str:
+    package, _, last = name.rpartition(".")
     folders = list(getattr(sys.modules.get(package), "__path__", ())) if package else None
-    prefix = f"{package}." if package else ""
-    return [f"{prefix}{module.name}" for module in pkgutil.iter_modules(folders)]
+    known = [module.name for module in pkgutil.iter_modules(folders)]
+    return _meant(last, (found for found in known if not found.startswith("_")), package)
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def _meant(name: str, known: Iterable[str], package: str = "") -> str:
     close = get_close_matches(name, known, cutoff=0.7)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    names = [f"{package}.{found}" if package else found for found in close]
+    return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""

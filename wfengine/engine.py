@@ -5,13 +5,10 @@ Re-exports the kernel's public names, as the Workflow manual imports them.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from threading import get_ident
-from typing import Any, ClassVar, Literal, NoReturn
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn
 
 from wfengine.callbacks import ALL, Callbacks, Definition, task_name
 from wfengine.deprecated import DeprecatedSpellings, callbacks_by_feature
@@ -43,6 +40,9 @@ from wfengine.signals import Signal
 from wfengine.state import MachineState
 from wfengine.tokens import as_tokens
 
+if TYPE_CHECKING:
+    import logging
+
 __all__ = [
     "ActionMapper",
     "BranchFailure",
@@ -61,8 +61,7 @@ Point = Literal["prev", "current", "next", "first"]
 OFFSETS = {"prev": -1, "current": 0, "next": 1, "first": None}
 
 
-@frozen
-class BranchFailure:
+class BranchFailure(NamedTuple):
     """Something that came out of a branch nobody waits for.
 
     :param branch: the branch's name.
@@ -122,6 +121,8 @@ class GenericWorkflowEngine(DeprecatedSpellings):
 
     def init_logger(self) -> logging.Logger:
         """Return the logger of this engine; override it to use another."""
+        import logging
+
         return logging.getLogger("wfengine")
 
     # Running
@@ -239,6 +240,8 @@ class GenericWorkflowEngine(DeprecatedSpellings):
             raise WorkflowAPIError("defer() is for tasks: there is no run whose end to wait for")
         run = self._run
         ends = {"token": run.at_token_end, "run": run.at_run_end}
+        if until not in ends:
+            raise WorkflowAPIError(f"one can defer until 'token' or 'run', not {until!r}")
         ends[until].append(call)
 
     def child(self, callbacks: Any) -> GenericWorkflowEngine:
@@ -393,7 +396,7 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         self.initial_run = initial_run
         if reset_state:
             self.state.reset()
-        run.fresh = reset_state or self.has_completed
+        run.fresh = reset_state or self._is_past_the_end()
         return self._in_run(run)
 
     def _restart(
@@ -414,6 +417,8 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         state, current = self.state, max(self.state.token_pos, 0)
         target = 0 if token_offset is None else max(current + token_offset, 0)
         run.fresh = task_offset is None
+        if task_offset == 1 and self._is_past_the_end():
+            task_offset = 0
         if task_offset is not None:
             state.callback_pos[-1] = max(state.callback_pos[-1] + task_offset, 0)
         if target != current:
@@ -422,6 +427,10 @@ class GenericWorkflowEngine(DeprecatedSpellings):
             drop_inner(self)
         state.token_pos = target - 1
         return self._in_run(run)
+
+    def _is_past_the_end(self) -> bool:
+        """Whether the position says that the current token's tasks have come to their end."""
+        return self.definition is not None and self.state.callback_pos == [len(self.definition)]
 
     def _prepare(
         self, objects: Iterable[Any], stop_on_error: bool, stop_on_halt: bool, owner: Any

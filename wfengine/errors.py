@@ -63,7 +63,7 @@ class HaltProcessing(WorkflowTransition):
 
     def __str__(self) -> str:
         action = f" (action: {self.action})" if self.action is not None else ""
-        return f"{self.message}{action}"
+        return f"{self.message}{action}".strip()
 
 
 class JumpToken(WorkflowTransition):
@@ -122,7 +122,7 @@ class WorkflowError(Exception):
         known = ", ".join(
             f"{name}: {value}" for name, value in context.items() if value is not None
         )
-        return f"{self.message} ({known})" if known else str(self.message)
+        return (f"{self.message} ({known})" if known else str(self.message)).strip()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.args))})"

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from copy import copy
+from itertools import chain
 from typing import Any
 
-from attrs import frozen
-
-from wfengine.callbacks import FROM_START, Definition, Enter, Visit, task_name
+from wfengine.callbacks import FROM_START, Definition, Enter, Visit, enter, task_name
 from wfengine.errors import (
     BreakFromThisLoop,
     JumpCall,
@@ -52,11 +51,11 @@ class Superseded(Exception):
     """The engine was restarted from inside one of its own tasks: the outer run is over."""
 
 
-@frozen(eq=False)
 class Request:
     """A transition that somebody outside the task asked for; taken before the next task."""
 
-    transition: WorkflowTransition
+    def __init__(self, transition: WorkflowTransition) -> None:
+        self.transition = transition
 
 
 Interrupts = list[Any]
@@ -89,17 +88,28 @@ def is_superseded(interrupts: Interrupts) -> bool:
     return any(isinstance(entry, Superseded) for entry in interrupts)
 
 
-def take_request(interrupts: Interrupts, way: Iterator[Any], pos: list[int]) -> None:
+def unraised(transition: WorkflowTransition) -> WorkflowTransition:
+    """Return a copy to raise, so that one that many tasks hand over is not touched."""
+    try:
+        return copy(transition)
+    except Exception:  # a class of the user's that cannot be copied
+        return transition
+
+
+def take_request(interrupts: Interrupts, way: Iterator[Any], pos: list[int]) -> Iterator[Any]:
     """Raise the oldest request from outside, with the position at the task that comes next.
 
-    Where the list has come to its end, the request waits for the next task further out.
+    Where that is further in or out, the request waits, and the way is returned as it was.
     """
     requests = [entry for entry in interrupts if isinstance(entry, Request)]
     ahead = next(way, None) if requests else None
-    if ahead is not None:
-        pos[-1] = ahead[0]
-        interrupts.remove(requests[0])
-        raise requests[0].transition
+    if ahead is None:
+        return way
+    if ahead[1] is enter:
+        return chain((ahead,), way)
+    pos[-1] = ahead[0]
+    interrupts.remove(requests[0])
+    raise requests[0].transition
 
 
 def settle(value: Any) -> Process:
@@ -148,9 +158,10 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
     """
     interrupts: Interrupts = eng.interrupts
     pos: list[int] = eng.state.callback_pos
+    ways: list[Any] = []
     way: Any
     if pos == START:
-        lists, ways, depth = [definition], [], 0
+        lists, depth = [definition], 0
         way = iter(definition.steps if visit is None else definition.watched)
     else:
         lists, ways, way = stand(definition, pos, visit is not None)
@@ -158,7 +169,7 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
     while True:
         try:
             if interrupts:
-                take_request(interrupts, way, pos)
+                way = take_request(interrupts, way, pos)
             for pos[depth], step in way:
                 result = step(obj, eng)
                 if result is not None or interrupts:
@@ -167,6 +178,8 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
                 here = lists[depth]
                 if here.is_loop:
                     pos.pop()
+                    if interrupts:
+                        take_request(interrupts, iter([(pos[-1], here.lead)]), pos)
                     result = here.lead(obj, eng) if visit is None else Visit(here.lead)
                     if result is FROM_START and not interrupts:
                         pos.append(0)
@@ -186,6 +199,8 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
                     return
             if interrupts or result.__class__ not in MOVES:
                 result = yield from settle_task(result, obj, eng, visit)
+        except StopIteration as error:  # which may not leave a generator as it is
+            raise RuntimeError(f"{eng.position_text()} raised StopIteration") from error
         except (JumpCall, BreakFromThisLoop) as transition:
             forget_raised(interrupts)
             result = transition
@@ -286,7 +301,7 @@ def settle_task(result: Any, obj: Any, eng: Any, visit: Any) -> Process:
         elif hasattr(result, "__await__"):
             result = yield result
         elif isinstance(result, WorkflowTransition):
-            raise copy(result)
+            raise unraised(result)
         else:
             result = None
     if eng.interrupts:

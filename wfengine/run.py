@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from threading import get_ident
@@ -41,6 +42,7 @@ from wfengine.interpreter import (
 )
 from wfengine.signals import TokenOutcome
 from wfengine.state import FIRST_TASK, set_token_pos
+from wfengine.tokens import TokenStream
 
 __all__ = ["Run"]
 
@@ -105,6 +107,7 @@ class Run:
     fresh: bool = True
     thread: int = field(init=False, factory=get_ident)
     hooks: Hooks = field(init=False)
+    executes: bool = field(init=False)
     is_watched: bool = field(init=False)
     is_plain: bool = field(init=False)
     at_token_end: list[Callable[[], Any]] = field(init=False, factory=list)
@@ -112,9 +115,10 @@ class Run:
 
     def __attrs_post_init__(self) -> None:
         self.hooks = Hooks.of(self.eng)
+        self.executes = self.eng.overrides("execute_callback")
         self.is_watched = (
             self.hooks.around_tasks
-            or self.eng.overrides("execute_callback")
+            or self.executes
             or any(signal.receivers for signal in signals.TASK_SIGNALS)
         )
         self.is_plain = not (
@@ -155,16 +159,17 @@ class Run:
         callbacks, calls = eng.callbacks, self.at_token_end
         may_choose, is_plain = eng.overrides("callback_chooser"), self.is_plain
         asynchronous, fresh = self.asynchronous, self.fresh
+        is_stream = isinstance(objects, TokenStream)
         while True:
             index = state.token_pos + 1
-            try:
-                obj = objects[index]
-            except IndexError:
+            if index >= len(objects) and not (is_stream and objects.reaches(index)):
                 return
+            obj = objects[index]
             set_token_pos(state, index)
             if fresh:
                 state.callback_pos[:] = FIRST_TASK
                 eng.extra_data.pop(FRAMES, None)
+                eng.live = None
             fresh = True
             try:
                 if is_plain:
@@ -177,6 +182,9 @@ class Run:
                     yield from self._token(obj)
             except Exception as error:
                 yield from self._left(obj, error)
+            except BaseException:
+                yield from self._wind_up(calls)
+                raise
             if asynchronous:
                 yield _turn()
 
@@ -184,7 +192,7 @@ class Run:
         """Run one token with all that may be around it."""
         eng, hooks = self.eng, self.hooks
         eng.definition = None
-        self._send(signals.token_started, obj=obj)
+        self._send_of_token(signals.token_started, obj=obj)
         if hooks.before_object:
             yield from settle(hooks.before_object(eng, self.objects, obj))
         eng.definition = definition = self._choose(obj)
@@ -199,13 +207,13 @@ class Run:
             yield from settle(hooks.after_callbacks(eng, definition, obj))
         if hooks.after_object:
             yield from settle(hooks.after_object(eng, self.objects, obj))
-        self._send(signals.token_finished, obj=obj, outcome=TokenOutcome.COMPLETED)
+        self._send_of_token(signals.token_finished, obj=obj, outcome=TokenOutcome.COMPLETED)
 
     def _choose(self, obj: Any) -> Definition:
         chosen = self.eng.callback_chooser(obj)
         if callable(chosen) and not isinstance(chosen, list):
             chosen = [chosen]
-        if not chosen:
+        if not chosen and self.eng.parent is None:  # a branch may be empty
             raise WorkflowDefinitionError(
                 f"there is nothing to run for token {self.eng.state.token_pos}: "
                 f"callback_chooser returned {chosen!r}"
@@ -217,29 +225,38 @@ class Run:
         return walk(definition, obj, self.eng, self._visit if self.is_watched else None)
 
     def _visit(self, task: Any, obj: Any) -> Process:
+        """Run one task with all that may be around it."""
         eng, hooks = self.eng, self.hooks
+        transition: Any = None
         try:
             if hooks.before_each_callback:
                 yield from settle(hooks.before_each_callback(eng, task, obj))
             self._send(signals.task_started, obj=obj, callback=task)
-            result = yield from self._execute(task, obj)
-            refuse_swallowed(eng.interrupts, eng)
-            handed = result if isinstance(result, WorkflowTransition) else None
-            self._send(signals.task_finished, obj=obj, callback=task, transition=handed)
-            return result
-        except WorkflowTransition as transition:
-            self._send(signals.task_finished, obj=obj, callback=task, transition=transition)
+            if self.executes:
+                result = yield from self._execute(task, obj)
+            else:
+                result = task(obj, eng)
+                if hasattr(result, "__await__"):
+                    result = yield result
+            if eng.interrupts:
+                refuse_swallowed(eng.interrupts, eng)
+            transition = result if isinstance(result, WorkflowTransition) else None
+        except WorkflowTransition as raised:
+            transition = raised
             raise
         except Exception as error:
             self._send(signals.task_failed, obj=obj, callback=task, error=error)
             raise
+        else:
+            return result
         finally:
+            if transition is not None or sys.exception() is None:
+                self._send(signals.task_finished, obj=obj, callback=task, transition=transition)
             if hooks.after_each_callback:
                 yield from settle(hooks.after_each_callback(eng, task, obj))
 
     def _execute(self, task: Any, obj: Any) -> Process:
-        if not self.eng.overrides("execute_callback"):
-            return (yield from settle(task(obj, self.eng)))
+        """Run a task through ``execute_callback``, which may return what the task did, or not."""
         recorded = _Recorded(task)
         result = yield from settle(self.eng.execute_callback(recorded, obj))
         if result is None:
@@ -250,6 +267,7 @@ class Run:
         """Do what has to be done when an exception has left a token's tasks or hooks."""
         eng = self.eng
         if is_superseded(eng.interrupts):
+            yield from self._wind_up(self.at_token_end)
             raise error
         forget_raised(eng.interrupts)
         try:
@@ -267,7 +285,7 @@ class Run:
                 self._signal("workflow_halted", obj=obj, error=error)
             elif outcome is TokenOutcome.FAILED:
                 self._signal("workflow_error", obj=obj, error=error)
-            self._send(signals.token_finished, obj=obj, outcome=outcome)
+            self._send_of_token(signals.token_finished, obj=obj, outcome=outcome)
 
     def _handle(self, obj: Any, error: Exception) -> Process:
         """Do what the handler of an exception says: go on, end the run, or let it out."""
@@ -299,6 +317,10 @@ class Run:
         if self.eng.parent is None:  # a branch is part of its parent's run
             getattr(unwrapped(self.eng.signal), name)(self.eng, **context)
 
+    def _send_of_token(self, signal: Any, **context: Any) -> None:
+        if self.eng.parent is None:
+            self._send(signal, **context)
+
     def _send(self, signal: Any, **context: Any) -> None:
         if signal.receivers:
             signal.send(self.eng, **context)
@@ -317,7 +339,12 @@ class _Recorded:
         self.result: Any = None
 
     def __call__(self, obj: Any, eng: Any) -> Any:
-        self.result = self._task(obj, eng)
+        result = self._task(obj, eng)
+        self.result = self._awaited(result) if hasattr(result, "__await__") else result
+        return self.result
+
+    async def _awaited(self, result: Any) -> Any:
+        self.result = await result
         return self.result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from wfengine.errors import WorkflowAPIError
@@ -30,8 +31,8 @@ class TokenStream(Sequence[Any]):
         if not isinstance(index, int):
             raise TypeError(f"tokens read from an iterator are taken one by one, not by {index!r}")
         wanted = index if index >= 0 else index + self._read
-        while self._read <= wanted:
-            self._read_one()
+        if not self.reaches(wanted):
+            raise IndexError("no more tokens")
         behind = self._read - wanted
         if behind > len(self._window):
             raise WorkflowAPIError(
@@ -41,13 +42,12 @@ class TokenStream(Sequence[Any]):
             )
         return self._window[-behind]
 
-    def _read_one(self) -> None:
-        try:
-            token = next(self._remaining)
-        except StopIteration:
-            raise IndexError("no more tokens") from None
-        self._window.append(token)
-        self._read += 1
+    def reaches(self, index: int) -> bool:
+        """Read on until there is such a token; return whether there is."""
+        for token in islice(self._remaining, max(index + 1 - self._read, 0)):
+            self._window.append(token)
+            self._read += 1
+        return index < self._read
 
     def __repr__(self) -> str:
         return f"<TokenStream: {self._read} tokens read>"

@@ -7,17 +7,18 @@ import stat
 import sys
 from collections.abc import Iterator
 from enum import Enum
-from pathlib import PurePath
-from typing import BinaryIO, Self
+from io import BufferedReader
+from pathlib import Path, PurePath
+from typing import Self, cast
 
 from attrs import define, field
 
-__all__ = ["Format", "Source", "is_suspect"]
+from wfengine.cli.records import RecordError
+
+__all__ = ["Format", "Source"]
 
 BOM = b"\xef\xbb\xbf"
-STANDARD_INPUT = "standard input"
-LONGEST_LINE = 100 * 2**20
-"""Bytes; what has a longer line is no table, and would fill the memory."""
+LONGEST_LINE = 100 * 2**20  # bytes; what has a longer line is no table, and would fill the memory
 
 
 class Format(Enum):
@@ -32,24 +33,26 @@ SUFFIXES = {".csv": Format.CSV, ".jsonl": Format.JSON_LINES, ".ndjson": Format.J
 
 @define(eq=False)
 class Source:
-    """An open input, as lines of text.
+    """An open input, as lines of text with their line ends.
 
-    Bytes that are not UTF-8 become lone surrogates, so that whoever parses the line can say in
-    which field they are; see :func:`is_suspect`.
+    A byte that is not UTF-8 becomes a lone surrogate, so that whoever parses the line can say in
+    which field it is.
 
     :param name: how the input is called in messages.
     :param line: the number of the line that was read last; 0 before the first.
-    :param bytes_read: how far reading has come, of ``size``.
+    :param bytes_read: how far reading has come.
+    :param size: all there is to read, in bytes, where that is known.
     """
 
     name: str
-    stream: BinaryIO
+    stream: BufferedReader
     line: int = 0
     bytes_read: int = 0
     size: int | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.size = _size(self.stream)
+        status = os.fstat(self.stream.fileno())
+        self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -57,46 +60,37 @@ class Source:
 
         :raises OSError: when it cannot be read.
         """
-        if path == "-":
-            return cls(STANDARD_INPUT, sys.stdin.buffer)
-        return cls(path, open(path, "rb"))  # noqa: PTH123, SIM115 - it is closed by close()
+        if path != "-":
+            return cls(path, Path(path).open("rb"))
+        if sys.stdin is None:
+            raise OSError("standard input is closed")
+        return cls("standard input", cast("BufferedReader", sys.stdin.buffer))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the input."""
         self.stream.close()
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        raw = self.stream.readline(LONGEST_LINE)
+        raw = self.stream.readline(LONGEST_LINE + 1)
         if not raw:
             raise StopIteration
         self.line += 1
         self.bytes_read += len(raw)
-        if len(raw) == LONGEST_LINE:
-            raise OSError(f"line {self.line} is longer than {LONGEST_LINE >> 20} MiB")
+        if len(raw) > LONGEST_LINE:
+            raise RecordError(
+                f"the line is longer than {LONGEST_LINE:,} bytes", self.name, self.line
+            )
         if self.line == 1:
             raw = raw.removeprefix(BOM)
         return raw.decode("utf-8", "surrogateescape")
 
     def guess_format(self) -> Format:
         """Return the format by the name's suffix, else by the first character."""
-        by_suffix = SUFFIXES.get(PurePath(self.name).suffix.lower())
-        return by_suffix or (Format.JSON_LINES if self._peek() in (b"{", b"[") else Format.CSV)
-
-    def _peek(self) -> bytes:
-        """Return the first byte that is not white space."""
-        start: bytes = self.stream.peek(1)  # type: ignore[attr-defined] - it is buffered
-        return start.removeprefix(BOM).lstrip()[:1]
-
-
-def _size(stream: BinaryIO) -> int | None:
-    """Return the number of bytes, or None where it is not known beforehand."""
-    status = os.fstat(stream.fileno())
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def is_suspect(text: str) -> bool:
-    """Return whether a text holds bytes that were not UTF-8, or a NUL."""
-    return "\0" in text or not text.isascii() and any("\udc80" <= char <= "\udcff" for char in text)
+        known = SUFFIXES.get(PurePath(self.name).suffix.lower())
+        if known is not None:
+            return known
+        start = self.stream.peek(1).removeprefix(BOM).lstrip()[:1]
+        return Format.JSON_LINES if start in (b"{", b"[") else Format.CSV
