@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from copy import copy
 from functools import wraps
 from typing import Any
 
@@ -13,7 +13,7 @@ from wfengine.errors import WorkflowDefinitionError, WorkflowTransition
 from wfengine.frames import Frame, Live
 from wfengine.interpreter import AskAgain
 
-from .parts import Branch, as_branch, digest, named, then
+from .parts import Branch, as_branch, as_duration, digest, named, pause, then
 
 __all__ = ["TRY"]
 
@@ -54,14 +54,14 @@ def TRY(
         if frame["attempts"] > retry:
             return give_up(eng, frame, failure.error)
         wait = delay * backoff ** (frame["attempts"] - 1)
-        return then(_pause(eng, wait), lambda _: ATTEMPT)
+        return then(pause(eng, wait), lambda _: ATTEMPT)
 
     def give_up(eng: Any, frame: Frame, error: Exception) -> Enter:
         frames.leave(eng, frame)
         if onfailure is None:
             raise error
         if instead is None:
-            raise onfailure from error
+            raise copy(onfailure) from error
         eng.extra_data["error"] = {
             "type": type(error).__name__,
             "message": str(error),
@@ -91,8 +91,8 @@ class _Failure(Live):
 def _check_numbers(retry: int, delay: float, backoff: float) -> None:
     if isinstance(retry, bool) or not isinstance(retry, int) or retry < 0:
         raise WorkflowDefinitionError(f"TRY's retry is a whole number from 0 on, not {retry!r}")
-    if delay < 0 or backoff < 0:
-        raise WorkflowDefinitionError("TRY's delay and backoff are not negative")
+    as_duration(delay, "TRY's delay")
+    as_duration(backoff, "TRY's backoff")
 
 
 def _on_failure(onfailure: Any) -> Definition | None:
@@ -154,11 +154,3 @@ def _guard(task: Task, kind: str, to_lead: AskAgain) -> Task:
         return guarded_wait(result, eng) if hasattr(result, "__await__") else result
 
     return guarded
-
-
-def _pause(eng: Any, seconds: float) -> Any:
-    if not eng.is_asynchronous:
-        return time.sleep(seconds)
-    import asyncio
-
-    return asyncio.sleep(seconds)

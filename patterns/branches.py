@@ -24,7 +24,16 @@ from wfengine.description import Description, Part, describe, described
 from wfengine.errors import HaltProcessing, WorkflowDefinitionError, WorkflowError, together
 from wfengine.frames import FRAMES
 
-from .parts import Branch, as_branch, as_condition, as_element, digest, named, then
+from .parts import (
+    Branch,
+    as_branch,
+    as_condition,
+    as_duration,
+    as_element,
+    digest,
+    named,
+    then,
+)
 
 __all__ = ["PARALLEL_SPLIT", "RUN_WF", "SYNCHRONIZE"]
 
@@ -45,10 +54,11 @@ class BranchRun:
     name: str = ""
     given: dict[str, Any] = field(init=False)
     future: Any = field(init=False, default=None)
+    in_loop: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         child, memory = self.child, self.memory
-        child.state.token_pos = memory.get("token_pos", 0) - 1
+        child.state.token_pos = max(memory.get("token_pos", 0), 0) - 1
         child.state.callback_pos = memory.get("callback_pos", [0])
         if FRAMES in memory:
             child.extra_data[FRAMES] = memory[FRAMES]
@@ -79,7 +89,7 @@ class BranchRun:
         return {
             key: value
             for key, value in self.child.extra_data.items()
-            if key != FRAMES and not (key in self.given and self.given[key] is value)
+            if key not in (FRAMES, LOCK) and not (key in self.given and self.given[key] is value)
         }
 
     @property
@@ -100,6 +110,13 @@ def PARALLEL_SPLIT(*branches: Branch, wait: bool = False) -> Task:
     """
     definitions = _definitions("PARALLEL_SPLIT", branches)
 
+    def finish(eng: Any, runs: Sequence[BranchRun]) -> None:
+        for run in runs:
+            error = _outcome(run.future)
+            if error is not None:
+                eng.keep_branch_failure(run.name, eng.state.token_pos, error)
+        _join(runs)
+
     def task(obj: Any, eng: Any) -> None:
         _share_lock(eng)
         runs = [
@@ -110,7 +127,7 @@ def PARALLEL_SPLIT(*branches: Branch, wait: bool = False) -> Task:
             if not wait:
                 run.future.add_done_callback(_Report(eng, run.name, obj))
         if wait:
-            eng.defer(lambda: then(_all_ended(eng, runs), lambda _: _join(runs)))
+            eng.defer(lambda: then(_all_ended(eng, runs), lambda _: finish(eng, runs)))
         elif eng.is_asynchronous:
             eng.defer(lambda: _all_ended(eng, runs), until="run")
 
@@ -130,6 +147,8 @@ def SYNCHRONIZE(*branches: Branch, timeout: float | None = None) -> Definition:
     """
     if len(branches) < 2:
         raise WorkflowDefinitionError("SYNCHRONIZE takes at least two branches")
+    if timeout is not None:
+        as_duration(timeout, "SYNCHRONIZE's timeout")
     definitions = _definitions("SYNCHRONIZE", branches[:-1])
     kind = digest("SYNCHRONIZE", [definition for _, definition in definitions])
 
@@ -181,12 +200,20 @@ def RUN_WF(
     definition = as_branch(workflow, "RUN_WF's workflow")
     if data_connector is not None:
         as_condition(data_connector, "RUN_WF's data_connector")
+    if engine is not None and not callable(engine):
+        raise WorkflowDefinitionError(
+            f"RUN_WF's engine is a class or another callable, not {engine!r}"
+        )
 
     def task(obj: Any, eng: Any) -> Any:
         tokens = data_connector(obj, eng) if data_connector else [obj]
-        return then(tokens, lambda found: run_inside(eng, found, definition, "RUN_WF", engine))
+        in_loop = eng.is_asynchronous or hasattr(tokens, "__await__")
+        return then(
+            tokens, lambda found: run_inside(eng, found, definition, "RUN_WF", in_loop, engine)
+        )
 
-    description = Description("RUN_WF", parts=(Part("workflow", definition),))
+    parts = (Part("workflow", definition), Part("data_connector", data_connector))
+    description = Description("RUN_WF", parts=parts)
     return described(named(task, "RUN_WF"), description)
 
 
@@ -195,9 +222,10 @@ def run_inside(
     tokens: Any,
     definition: Definition,
     pattern: str,
+    in_loop: bool,
     engine: Callable[[], Any] | None = None,
 ) -> Any:
-    """Run a definition as the inside of the current task; returns an awaitable if need be."""
+    """Run a definition as the inside of the current task; in an event loop, return an awaitable."""
     kind = digest(pattern, definition)
     frame = frames.find(eng, kind) or frames.enter(eng, kind)
     run = BranchRun(
@@ -220,7 +248,7 @@ def run_inside(
         else:
             finish()
 
-    if eng.is_asynchronous:
+    if in_loop:
         return run_async()
     try:
         run.run()
@@ -276,6 +304,7 @@ def _start(run: BranchRun, eng: Any, daemon: bool) -> None:
     import asyncio
 
     if _needs_loop(run.child.callbacks.get()):
+        run.in_loop = True
         run.future = asyncio.ensure_future(run.run_async())
     else:
         run.future = asyncio.wrap_future(_in_thread(run, daemon))
@@ -283,6 +312,7 @@ def _start(run: BranchRun, eng: Any, daemon: bool) -> None:
 
 def _in_thread(run: BranchRun, daemon: bool) -> Future[None]:
     future: Future[None] = Future()
+    future.set_running_or_notify_cancel()  # so that nobody cancels what a thread will end
     context = copy_context()
 
     def work() -> None:
@@ -302,7 +332,7 @@ def _needs_loop(definition: Definition) -> bool:
     waiting: list[Any] = [definition]
     while waiting:
         step = waiting.pop()
-        if inspect.iscoroutinefunction(step):
+        if callable(step) and _is_coroutine_function(step):
             return True
         if isinstance(step, list):
             waiting.extend(step)
@@ -310,6 +340,13 @@ def _needs_loop(definition: Definition) -> bool:
         if description:
             waiting.extend(part.content for part in description.parts)
     return False
+
+
+def _is_coroutine_function(task: Any) -> bool:
+    task = inspect.unwrap(task)
+    return inspect.iscoroutinefunction(task) or inspect.iscoroutinefunction(
+        getattr(task, "__call__", None)  # noqa: B004 - an object that is called
+    )
 
 
 def _all_ended(eng: Any, runs: Sequence[BranchRun], timeout: float | None = None) -> Any:
@@ -340,7 +377,7 @@ def _interrupt(runs: Iterable[BranchRun]) -> None:
     """Have branches stop before their next task, or, in an event loop, where they wait."""
     for run in runs:
         run.child.interrupt()
-        if not isinstance(run.future, Future):
+        if run.in_loop:
             run.future.cancel()
 
 

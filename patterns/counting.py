@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Any
 
 from wfengine.callbacks import Task, task_name
-from wfengine.description import Description, described
+from wfengine.description import Description, Part, described
 from wfengine.errors import WorkflowDefinitionError
 
 from .parts import as_condition, ask, named, then
@@ -41,7 +41,10 @@ def COUNT(name: Any) -> Task:
     def task(obj: Any, eng: Any) -> Any:
         return then(ask(name, obj, eng), lambda found: _add_one(eng, found))
 
-    return described(named(task, f"COUNT({label})"), Description("COUNT", label=label))
+    return described(
+        named(task, f"COUNT({label})"),
+        Description("COUNT", parts=(Part("name", name),), label=label),
+    )
 
 
 def _add_one(eng: Any, name: str) -> None:

@@ -7,17 +7,18 @@ import inspect
 import io
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from wfengine.callbacks import Definition, Task, task_name
+from wfengine.callbacks import Definition, Task, cannot_be_called, task_name
 from wfengine.description import Description, Part, described
 from wfengine.errors import WorkflowDefinitionError, WorkflowTransition
+from wfengine.interpreter import Process, settle
 
 from .branches import run_inside
-from .parts import Branch, as_branch, as_condition, as_element, named
+from .parts import Branch, as_branch, as_condition, as_element, named, pause, proceed
 from .values import EMPTY_CALL
 
 __all__ = ["DEBUG_CYCLE", "PROFILE"]
@@ -33,6 +34,7 @@ def PROFILE(
         report is logged.
     :param stmt: what the report is sorted by, a sort key of ``pstats``.
     """
+    _check_report(output, stmt)
     definition = as_branch(call, "PROFILE's tasks")
     single = as_element(call, "PROFILE's tasks")
 
@@ -43,7 +45,7 @@ def PROFILE(
         profile.enable()
         try:
             if isinstance(single, Definition):
-                result = run_inside(eng, [obj], definition, "PROFILE")
+                result = run_inside(eng, [obj], definition, "PROFILE", eng.is_asynchronous)
             else:
                 result = single(obj, eng)
         except BaseException:
@@ -57,6 +59,16 @@ def PROFILE(
 
     description = Description("PROFILE", parts=(Part("body", definition),))
     return described(named(task, "PROFILE"), description)
+
+
+def _check_report(output: Any, stmt: Any) -> None:
+    import pstats
+
+    if output is not None and not isinstance(output, str | bytes | os.PathLike):
+        raise WorkflowDefinitionError(f"PROFILE's output is the path of a file, not {output!r}")
+    known = pstats.Stats.sort_arg_dict_default
+    if not isinstance(stmt, str) or stmt not in known:
+        raise WorkflowDefinitionError(f"PROFILE's stmt is one of {', '.join(known)}, not {stmt!r}")
 
 
 async def _profiled(awaitable: Any, profile: Any, output: Any, stmt: str, eng: Any) -> Any:
@@ -94,47 +106,70 @@ def DEBUG_CYCLE(
     :param debug_stopper: called ``(obj, eng)`` after a failure; when it returns something true,
         the error is raised on.
     """
-    _check_function_of_a_module(stmt)
+    name, module = _function_of_a_module(stmt)
     begin = as_condition(setup or EMPTY_CALL, "DEBUG_CYCLE's setup")
     stops = as_condition(debug_stopper or EMPTY_CALL, "DEBUG_CYCLE's debug_stopper")
+    _check_onerror(onerror)
 
-    def task(obj: Any, eng: Any) -> Any:
-        current: Any = stmt
+    def attempts(obj: Any, eng: Any) -> Process:
         while True:
-            begin(obj, eng)
+            yield from settle(begin(obj, eng))
+            current = getattr(sys.modules[module], name)
             try:
-                return current(obj, eng)
+                return (yield from settle(current(obj, eng)))
             except WorkflowTransition:
                 raise
             except Exception as error:
-                if stops(obj, eng):
+                if (yield from settle(stops(obj, eng))):
                     raise
                 if onerror is not None:
-                    onerror(obj, eng, error)
+                    yield from settle(onerror(obj, eng, error))
                 else:
-                    _wait_for_change(current, eng, error)
-            current = _reloaded(current)
+                    yield from _wait_for_change(current, eng, error)
+            _reload(sys.modules[module])
 
-    description = Description("DEBUG_CYCLE", parts=(Part("body", stmt),), label=task_name(stmt))
+    def task(obj: Any, eng: Any) -> Any:
+        return proceed(attempts(obj, eng))
+
+    helpers = (("setup", setup), ("onerror", onerror), ("debug_stopper", debug_stopper))
+    parts = (Part("body", stmt), *(Part(role, helper) for role, helper in helpers if helper))
+    description = Description("DEBUG_CYCLE", parts=parts, label=name)
     return described(named(task, "DEBUG_CYCLE"), description)
 
 
-def _check_function_of_a_module(task: Task) -> None:
-    name, module = task_name(task), getattr(task, "__module__", None)
-    if getattr(sys.modules.get(module or ""), name, None) is not task:
+def _function_of_a_module(task: Any) -> tuple[str, str]:
+    name, module = task_name(task), getattr(task, "__module__", None) or ""
+    if getattr(sys.modules.get(module), name, None) is not task:
         raise WorkflowDefinitionError(
             f"DEBUG_CYCLE reloads the module of its task, and {name!r} is no function of a module"
         )
+    as_condition(task, "DEBUG_CYCLE's task")
+    return name, module
 
 
-def _reloaded(task: Any) -> Any:
-    module = importlib.reload(sys.modules[task.__module__])
-    return getattr(module, task.__name__)
+def _check_onerror(onerror: Any) -> None:
+    if onerror is None:
+        return
+    if not callable(onerror):
+        raise WorkflowDefinitionError(
+            f"DEBUG_CYCLE's onerror is a callable (obj, eng, error), not {onerror!r}"
+        )
+    reason = cannot_be_called(onerror, ("obj", "eng", "error"))
+    if reason:
+        raise WorkflowDefinitionError(f"DEBUG_CYCLE's onerror {reason}")
 
 
-def _wait_for_change(task: Any, eng: Any, error: Exception) -> None:
+def _reload(module: ModuleType) -> None:
+    """Read a module's source again, and not what was compiled from it in the same second."""
+    if module.__spec__ is not None and module.__spec__.cached:
+        Path(module.__spec__.cached).unlink(missing_ok=True)
+    importlib.invalidate_caches()
+    importlib.reload(module)
+
+
+def _wait_for_change(task: Any, eng: Any, error: Exception) -> Process:
     path = Path(inspect.getfile(task))
     eng.log.error("%r in %s; change the file to try again", error, path, exc_info=error)
-    before = path.stat().st_mtime_ns
-    while path.stat().st_mtime_ns == before:
-        time.sleep(0.2)
+    before = path.read_bytes()
+    while path.read_bytes() == before:
+        yield from settle(pause(eng, 0.2))

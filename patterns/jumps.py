@@ -101,7 +101,8 @@ def HALT(mess: Any = "", action: str | None = None, payload: Any = None) -> Task
         return then(ask(mess, obj, eng), halt)
 
     options = {"action": action, "message": mess if isinstance(mess, str) else ""}
-    description = Description("HALT", label=action or "", options=options)
+    parts = (Part("message", mess), Part("payload", payload))
+    description = Description("HALT", parts=parts, label=action or "", options=options)
     return described(named(task, "HALT"), description)
 
 

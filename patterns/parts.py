@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
+from math import inf
 from typing import Any, TypeGuard
 from zlib import crc32
 
@@ -15,6 +17,7 @@ from wfengine.callbacks import (
     task_name,
 )
 from wfengine.errors import WorkflowDefinitionError
+from wfengine.interpreter import Process, drive_async
 
 Branch = Task | list[Any] | tuple[Any, ...]
 
@@ -92,6 +95,35 @@ def then(value: Any, use: Callable[[Any], Any]) -> Any:
 async def _later(value: Awaitable[Any], use: Callable[[Any], Any]) -> Any:
     result = use(await value)
     return await result if hasattr(result, "__await__") else result
+
+
+def proceed(process: Process) -> Any:
+    """Return the result of a process, or an awaitable as soon as it has to await something."""
+    try:
+        awaited = next(process)
+    except StopIteration as end:
+        return end.value
+    return drive_async(process, awaited)
+
+
+def pause(eng: Any, seconds: float) -> Any:
+    """Wait for so long, in the thread or in the event loop."""
+    if not eng.is_asynchronous:
+        return time.sleep(seconds)
+    import asyncio
+
+    return asyncio.sleep(seconds)
+
+
+def as_duration(number: Any, of: str) -> float:
+    """Return a number of seconds, or a factor, which is finite and not negative.
+
+    :raises WorkflowDefinitionError: for anything else.
+    """
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_number or not 0 <= number < inf:
+        raise WorkflowDefinitionError(f"{of} is a number from 0 on, not {number!r}")
+    return float(number)
 
 
 def ask(value: Any, obj: Any, eng: Any) -> Any:

@@ -43,7 +43,10 @@ def ENG_SET(something: str, value: Any) -> Task:
     def put(obj: Any, eng: Any) -> Any:
         return then(ask(value, obj, eng), lambda found: _set_item(eng.extra_data, something, found))
 
-    return described(named(put, "ENG_SET"), Description("ENG_SET", label=str(something)))
+    return described(
+        named(put, "ENG_SET"),
+        Description("ENG_SET", parts=(Part("value", value),), label=str(something)),
+    )
 
 
 def OBJ_GET(something: Any, cond: str = "all") -> Task:
@@ -78,7 +81,10 @@ def OBJ_SET(something: Any, value: Any) -> Task:
     def put(obj: Any, eng: Any) -> Any:
         return then(ask(value, obj, eng), lambda found: _write(obj, something, found))
 
-    return described(named(put, "OBJ_SET"), Description("OBJ_SET", label=str(something)))
+    return described(
+        named(put, "OBJ_SET"),
+        Description("OBJ_SET", parts=(Part("value", value),), label=str(something)),
+    )
 
 
 def _set_item(holder: Any, key: Any, value: Any) -> None:
@@ -157,7 +163,8 @@ def CALLFUNC(
 
         return then(_all_of([each(obj, eng) for each in asked]), call)
 
-    description = Description("CALLFUNC", parts=(Part("function", func),), label=task_name(func))
+    parts = (Part("function", func), *(Part("argument", each) for each in asked))
+    description = Description("CALLFUNC", parts=parts, label=task_name(func))
     return described(named(task, name), description)
 
 

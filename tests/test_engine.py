@@ -233,13 +233,8 @@ def test_an_error_is_no_halt():
 
 
 def test_the_arguments_of_process_stand_in_the_order_of_the_manual():
-    class Spy(GenericWorkflowEngine):
-        pass
-
-    eng = Spy()
-    eng.callbacks.replace([mark("a"), fail, halt])
+    eng, tokens = engine_for(mark("a"), fail), [[], [], []]
     eng.state.token_pos = 0
-    tokens = [[], [], []]
     eng.process(tokens, False, True, False, False)
     assert tokens == [[], ["a"], ["a"]]
     assert eng.initial_run is False

@@ -111,12 +111,14 @@ PUBLIC["wfengine.patterns"] = (
 )
 
 
+COMMAND_LINE = {"wfengine.__main__", "wfengine.cli"}
+
+
 def modules_in(package):
     names = [info.name for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
     return [package.__name__, *(name for name in names if name not in COMMAND_LINE)]
 
 
-COMMAND_LINE = {"wfengine.__main__", "wfengine.cli"}
 MODULES = sorted({*modules_in(wfengine), *modules_in(wfengine.patterns)})
 DECLARING = [name for name in MODULES if hasattr(importlib.import_module(name), "__all__")]
 

@@ -12,9 +12,12 @@ from wfengine.errors import WorkflowDefinitionError
 
 __all__ = [
     "ALL",
+    "FROM_START",
     "Callbacks",
     "Definition",
     "Enter",
+    "Shape",
+    "Steps",
     "Task",
     "Visit",
     "cannot_be_called",

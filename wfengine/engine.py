@@ -6,6 +6,7 @@ Re-exports the kernel's public names, as the Workflow manual imports them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from copy import copy
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn
@@ -116,6 +117,8 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         self._run: Run | None = None
         self.has_completed = False
         """Whether the last run came to its end, by itself or by a stop, and not by a halt."""
+        self.children: list[GenericWorkflowEngine] = []
+        """The engines of the branches that are running."""
         self.failed_branches: list[BranchFailure] = []
         """What happened in branches that nobody waits for."""
 
@@ -270,7 +273,7 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         if self.parent is not None:
             self.parent.branch_failed(branch, token_pos, obj, error)
             return
-        self.failed_branches.append(BranchFailure(branch, token_pos, error))
+        self.keep_branch_failure(branch, token_pos, error)
         signal = unwrapped(self.signal)
         if isinstance(error, HaltProcessing):
             self.log.warning("branch %s of token %d halted: %s", branch, token_pos, error)
@@ -278,6 +281,13 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         else:
             self.log.error("branch %s of token %d failed", branch, token_pos, exc_info=error)
             signal.workflow_error(self, obj=obj, error=error)
+
+    def keep_branch_failure(self, branch: str, token_pos: int, error: BaseException) -> None:
+        """Keep what came out of a branch in ``failed_branches`` of the outermost engine."""
+        if self.parent is not None:
+            self.parent.keep_branch_failure(branch, token_pos, error)
+        else:
+            self.failed_branches.append(BranchFailure(branch, token_pos, error))
 
     # Transitions
 
@@ -333,8 +343,12 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         """Ask the engine, from another thread or a signal handler, to take a transition.
 
         It does so before the next task, with the position at that task; by default it stops.
+        Branches that its current task runs are asked too.
         """
-        self.interrupts.append(Request(transition or StopProcessing()))
+        request = transition or StopProcessing()
+        self.interrupts.append(Request(request))
+        for child in tuple(self.children):
+            child.interrupt(request)
 
     # Looking
 
@@ -365,7 +379,8 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         """Write the position onto an exception, where a traceback shows it."""
         note = f"wfengine: at {self.position_text()}"
         if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+            with suppress(Exception):  # some exceptions cannot be written to
+                error.add_note(note)
 
     def overrides(self, name: str) -> bool:
         """Return whether somebody replaced the method ``name`` of this class."""
@@ -452,11 +467,16 @@ class GenericWorkflowEngine(DeprecatedSpellings):
     def _in_run(self, run: Run) -> Process:
         self._run, self.objects, self.has_completed = run, run.objects, False
         self.live = None
+        if self.parent is not None:
+            self.parent.children.append(self)
+            self.interrupts.extend(e for e in self.parent.interrupts if isinstance(e, Request))
         try:
             yield from run.steps()
         except Superseded:
             pass
         finally:
+            if self.parent is not None:
+                self.parent.children.remove(self)
             self._run = run.outer
             self.interrupts.clear()
             if run.outer is not None:

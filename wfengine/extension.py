@@ -1,8 +1,9 @@
 """The points at which a subclass changes what an engine does.
 
 Each hook is a documented no-op. One that nobody overrode costs nothing. A hook may return an
-awaitable, which the engine awaits. What a hook raises counts as raised at that place of the run:
-a transition steers, any other exception goes to the handlers.
+awaitable, which the engine awaits. What a hook around a token or a task raises counts as raised at
+that place of the run: a transition steers, any other exception goes to the handlers. What a hook
+around the whole run raises goes to the caller as it is.
 """
 
 from __future__ import annotations

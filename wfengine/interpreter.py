@@ -333,10 +333,14 @@ def drive(run: Process) -> Any:
         loop.close()
 
 
-async def drive_async(run: Process) -> Any:
-    """Run to the end inside the event loop that is running."""
+async def drive_async(run: Process, awaited: Any = None) -> Any:
+    """Run to the end inside the event loop that is running.
+
+    :param awaited: what the process has yielded already, if it was begun.
+    """
     try:
-        awaited = next(run)
+        if awaited is None:
+            awaited = next(run)
         while True:
             try:
                 value = await awaited

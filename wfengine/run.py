@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import update_wrapper
 from threading import get_ident
 from typing import Any
@@ -138,20 +139,27 @@ class Run:
         return self.thread == get_ident() and (owner is None or owner is self.owner)
 
     def steps(self) -> Process:
-        """Go through all tokens."""
+        """Go through all tokens, with all that is around them."""
+        try:
+            yield from self._processing()
+        finally:
+            yield from self._wind_up(self.at_run_end)
+
+    def _processing(self) -> Process:
         eng, hooks = self.eng, self.hooks
         if hooks.before_processing:
             yield from settle(hooks.before_processing(eng, self.objects))
         self._signal("workflow_started", objects=self.objects)
-        try:
+        with suppress(Break):
             yield from self._tokens()
-        except Break:
-            pass
-        finally:
-            yield from self._wind_up(self.at_run_end)
+        yield from self._wind_up(self.at_run_end)
         eng.has_completed = True
-        if hooks.after_processing:
-            yield from settle(hooks.after_processing(eng, self.objects))
+        try:
+            if hooks.after_processing:
+                yield from settle(hooks.after_processing(eng, self.objects))
+        except BaseException:
+            eng.has_completed = False
+            raise
         self._signal("workflow_finished", objects=self.objects)
 
     def _tokens(self) -> Process:
@@ -159,10 +167,11 @@ class Run:
         callbacks, calls = eng.callbacks, self.at_token_end
         may_choose, is_plain = eng.overrides("callback_chooser"), self.is_plain
         asynchronous, fresh = self.asynchronous, self.fresh
-        is_stream = isinstance(objects, TokenStream)
         while True:
             index = state.token_pos + 1
-            if index >= len(objects) and not (is_stream and objects.reaches(index)):
+            if index >= len(objects) and not (
+                isinstance(objects, TokenStream) and objects.reaches(index)
+            ):
                 return
             obj = objects[index]
             set_token_pos(state, index)
@@ -176,10 +185,10 @@ class Run:
                     definition = (not may_choose and callbacks.only) or self._choose(obj)
                     eng.definition = definition
                     yield from walk(definition, obj, eng, None)
-                    if calls:
-                        yield from self._wind_up(calls)
                 else:
                     yield from self._token(obj)
+                if calls:
+                    yield from self._wind_up(calls)
             except Exception as error:
                 yield from self._left(obj, error)
             except BaseException:
@@ -210,6 +219,7 @@ class Run:
         self._send_of_token(signals.token_finished, obj=obj, outcome=TokenOutcome.COMPLETED)
 
     def _choose(self, obj: Any) -> Definition:
+        self.eng.definition = None
         chosen = self.eng.callback_chooser(obj)
         if callable(chosen) and not isinstance(chosen, list):
             chosen = [chosen]

@@ -10,7 +10,7 @@ from typing import Self
 
 from attrs import frozen
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds after which a command that hangs fails its test."""
 
 ENVIRONMENT = {

@@ -128,12 +128,10 @@ from wfengine.patterns import COUNT
 def begin(obj, eng):
     output_file(eng, "seen.txt").write(obj["a"] + "\\n")
     print("begun", obj["a"], flush=True)
-
-def wait(obj, eng):
     if obj["a"] == "wait":
         open("gate").close()
 
-workflow = [begin, wait, COUNT("done")]
+workflow = [begin, COUNT("done")]
 """,
         rows_csv="a\n1\nwait\n3\n",
     )
@@ -209,7 +207,7 @@ def task(obj, eng): pass
         started.press_ctrl_c()
         done = started.end_without_closing_its_input()
     assert done.status == 130
-    assert done.err == "Interrupted before anything was read.\n"
+    assert done.err.endswith("Interrupted before anything was read.\n")
 
 
 def test_where_ctrl_c_is_ignored_it_stays_ignored(gated):

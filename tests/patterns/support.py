@@ -22,8 +22,10 @@ class Way:
         self.of_coroutines = of_coroutines
         self.in_one_loop = is_async and of_coroutines
 
-    def engine(self, definition: Any) -> GenericWorkflowEngine:
-        engine = GenericWorkflowEngine()
+    def engine(
+        self, definition: Any, engine_class: type[GenericWorkflowEngine] = GenericWorkflowEngine
+    ) -> GenericWorkflowEngine:
+        engine = engine_class()
         engine.callbacks.replace(definition)
         return engine
 

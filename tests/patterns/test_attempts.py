@@ -67,7 +67,9 @@ def test_every_turn_of_a_loop_has_all_the_attempts(run: Way) -> None:
     assert run.trace(FOR("ab", "item", TRY(fails_once_an_item))) == ["a", "a", "b", "b"]
 
 
-@pytest.mark.parametrize("error", [KeyError("k"), WorkflowError("w"), ExceptionGroup("g", [OSError()])])
+@pytest.mark.parametrize(
+    "error", [KeyError("k"), WorkflowError("w"), ExceptionGroup("g", [OSError()])]
+)
 def test_any_exception_is_a_failure(run: Way, error: Exception) -> None:
     assert run.trace(TRY([run.add("try"), run.fails(error=error)])) == ["try", "try"]
 
@@ -106,7 +108,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.extend([seconds] if seconds else [])
         await at_once(0)
 
-    monkeypatch.setattr("wfengine.patterns.attempts.time.sleep", made.append)
+    monkeypatch.setattr("time.sleep", made.append)
     monkeypatch.setattr(asyncio, "sleep", sleep)
     return made
 

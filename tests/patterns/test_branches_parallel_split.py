@@ -229,7 +229,7 @@ def test_a_branch_that_is_left_ends_only_itself(run: Way, leave: Any) -> None:
     assert engine.failed_branches == []
 
 
-# wait=True
+# Branches that are waited for
 
 
 def test_the_branches_are_waited_for_at_the_end_of_each_token(run: Way) -> None:
@@ -272,9 +272,7 @@ def test_a_failure_is_raised_rather_than_a_halt(run: Way) -> None:
 
 
 @pytest.mark.parametrize("kind", ["failure", "halt"])
-def test_what_comes_out_of_a_branch_that_is_waited_for_is_kept_as_well(
-    run: Way, kind: str
-) -> None:
+def test_what_comes_out_of_a_branch_that_is_waited_for_is_kept_as_well(run: Way, kind: str) -> None:
     branch = run.fails() if kind == "failure" else run.halts()
     engine = run.engine([PARALLEL_SPLIT(EMPTY_CALL, branch, wait=True)])
     with pytest.raises((ValueError, HaltProcessing)) as caught:

@@ -254,12 +254,12 @@ def test_a_definition_runs_inside_of_itself_until_a_counter_ends_it(run: Way) ->
     count = run.task(
         lambda obj, eng: eng.extra_data.update(depth=eng.extra_data.get("depth", 0) + 1)
     )
-    definition: list[Any] = [
-        count,
-        run.add_value("depth"),
-        IF(CMP(ENG_GET("depth"), 20, "<"), lambda obj, eng: RUN_WF(definition)(obj, eng)),
-        run.add("up"),
-    ]
+
+    def descend(obj: Any, eng: Any) -> Any:
+        return RUN_WF(definition)(obj, eng)
+
+    deeper = IF(CMP(ENG_GET("depth"), 20, "<"), descend)
+    definition: list[Any] = [count, run.add_value("depth"), deeper, run.add("up")]
     assert run.trace(*definition) == [*range(1, 21), *["up"] * 20]
 
 

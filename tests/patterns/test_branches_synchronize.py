@@ -597,10 +597,10 @@ def test_an_interrupt_stops_the_branches_before_their_next_task(threads: Any) ->
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         waits(obj, eng)
 
+    engine = run.engine([SYNCHRONIZE([interrupt, run.add("late")], EMPTY_CALL)])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            engine = run.engine([SYNCHRONIZE([interrupt, run.add("late")], EMPTY_CALL)])
             run.process(engine, tokens := [[]])
     finally:
         signal.signal(signal.SIGINT, before)
@@ -626,6 +626,18 @@ def test_a_run_that_is_cancelled_stops_its_branches(threads: Any, of_coroutines:
     asyncio.run(cancel(engine))
     let_go(run, opens, threads)
     assert token == []
+
+
+def test_a_branch_that_is_cancelled_from_inside_is_a_failure() -> None:
+    async def cancel(obj: Any, eng: Any) -> None:
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
+    run = Way(True, True)
+    engine = run.engine([SYNCHRONIZE(cancel, run.add("a"), add("skipped"))])
+    with pytest.raises(WorkflowError, match="cancelled"):
+        run.process(engine, tokens := [[]])
+    assert tokens == [["a"]]
 
 
 # Bad arguments

@@ -103,7 +103,11 @@ def test_what_was_interrupted_while_it_was_asked_is_asked_again(
 
 
 @pytest.mark.parametrize("kind", CONDITIONAL)
-@pytest.mark.parametrize("wrong", [None, 5, "text", [add("a")], IF(add("a"), [])], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    [None, 5, "text", [add("a")], IF(add("a"), [])],
+    ids=["None", "number", "text", "list", "pattern"],
+)
 def test_what_is_no_condition_is_refused(kind: str, wrong: Any) -> None:
     part = "arbiter" if kind == "CHOICE" else "condition"
     with pytest.raises(WorkflowDefinitionError, match=f"^{kind}'s {part} is a callable"):
@@ -313,5 +317,5 @@ def test_cmp_refuses_another_operator_and_names_those_that_it_knows(op: Any) -> 
 
 @pytest.mark.parametrize("operands", [(lambda obj: 1, 1), (1, lambda: 1)], ids=["left", "right"])
 def test_an_operand_that_cannot_take_token_and_engine_is_refused(operands: Any) -> None:
-    with pytest.raises(WorkflowDefinitionError, match="CMP's .* cannot be called"):
+    with pytest.raises(WorkflowDefinitionError, match=r"CMP's .* cannot be called"):
         CMP(*operands, "==")

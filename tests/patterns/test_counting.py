@@ -1,104 +1,77 @@
-"""COUNT."""
-
-from typing import Any
+"""COUNT: adds up numbers while a workflow runs."""
 
 import pytest
 
 from wfengine import HaltProcessing, WorkflowDefinitionError
-from wfengine.patterns import (
-    COUNT,
-    EMPTY_CALL,
-    ERROR,
-    FOR,
-    IF,
-    PARALLEL_SPLIT,
-    RUN_WF,
-    SYNCHRONIZE,
-    TRY,
-)
+from wfengine.description import describe
+from wfengine.patterns import COUNT, FOR, IF, PARALLEL_SPLIT, SYNCHRONIZE
 
-from .support import Way
+from .support import Way, breaks, jumps
 
 
-def counts(run: Way, *definition: Any, tokens: Any = ((),)) -> Any:
-    engine = run.engine(definition)
-    run.process(engine, [*tokens])
-    return engine.extra_data["counts"]
+def counts(run: Way, *definition):
+    return run.extra_data(*definition).get("counts")
 
 
-def test_count_counts_by_name(run: Way) -> None:
-    assert counts(run, COUNT("seen"), [COUNT("other"), COUNT("other")], tokens="ab") == {
-        "seen": 2,
-        "other": 4,
-    }
-
-
-def test_count_asks_a_callable_for_the_name(run: Way) -> None:
-    name = run.task(lambda obj, eng: f"kind {obj}")
-    assert counts(run, COUNT(name), tokens="aba") == {"kind a": 2, "kind b": 1}
-
-
-def test_count_counts_where_the_way_leads(run: Way) -> None:
-    is_even = run.task(lambda obj, eng: obj % 2 == 0)
-    definition = [IF(is_even, COUNT("even")), FOR("xyz", None, COUNT("letters"))]
-    assert counts(run, *definition, tokens=[1, 2, 3]) == {"even": 1, "letters": 9}
-
-
-def test_the_counts_go_on_from_run_to_run(run: Way) -> None:
+def test_it_adds_one_each_time_that_it_is_reached(run):
     engine = run.engine([COUNT("seen")])
-    run.process(engine, [1])
-    run.process(engine, [1, 2])
+    run.process(engine, [1, 2, 3])
     assert engine.extra_data["counts"] == {"seen": 3}
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        lambda: [RUN_WF(COUNT("in")), RUN_WF(RUN_WF(COUNT("in")))],
-        lambda: SYNCHRONIZE(COUNT("in"), COUNT("in"), EMPTY_CALL),
-        lambda: PARALLEL_SPLIT(COUNT("in"), [COUNT("in")], wait=True),
-    ],
-    ids=["RUN_WF", "SYNCHRONIZE", "PARALLEL_SPLIT"],
-)
-def test_branches_count_into_the_outermost_engine(run: Way, pattern: Any) -> None:
-    assert counts(run, COUNT("in"), pattern()) == {"in": 3}
+def test_it_counts_on_from_what_is_there(run):
+    engine = run.engine([COUNT("seen")])
+    engine.extra_data["counts"] = {"seen": 5, "other": 1}
+    run.process(engine, [1])
+    assert engine.extra_data["counts"] == {"seen": 6, "other": 1}
 
 
-def test_no_count_of_a_branch_is_lost(run: Way) -> None:
-    branch = FOR(range(500), None, COUNT("in"))
-    assert counts(run, SYNCHRONIZE(*[branch] * 4, EMPTY_CALL)) == {"in": 2000}
+def test_nothing_is_counted_where_it_is_not_reached(run):
+    assert counts(run, breaks, COUNT("seen")) is None
+    assert counts(run, jumps(2), COUNT("seen"), COUNT("other")) == {"other": 1}
 
 
-def test_an_engine_of_its_own_tells_its_counts_to_the_one_around_it(run: Way) -> None:
-    inner = RUN_WF(COUNT("in"), engine=lambda: run.engine([EMPTY_CALL]))
-    assert counts(run, COUNT("in"), inner) == {"in": 2}
+def test_it_counts_inside_loops_and_branches_of_the_definition(run):
+    body = [COUNT("turns"), IF(lambda obj, eng: eng.extra_data["n"] > 1, COUNT("large"))]
+    assert counts(run, FOR(range(4), "n", body)) == {"turns": 4, "large": 2}
 
 
-def test_the_counts_survive_a_halt(run: Way, take_up: Any) -> None:
-    halts = run.halts()
+def test_the_name_may_come_from_a_callable(run):
+    engine = run.engine([COUNT(run.task(lambda obj, eng: f"kind {obj}"))])
+    run.process(engine, ["a", "b", "a"])
+    assert engine.extra_data["counts"] == {"kind a": 2, "kind b": 1}
 
-    def definition() -> list[Any]:
-        return [COUNT("in"), RUN_WF([COUNT("in"), halts, COUNT("in")]), COUNT("in")]
 
+def test_an_error_in_that_callable_reaches_the_caller(run):
+    with pytest.raises(ZeroDivisionError):
+        counts(run, COUNT(run.task(lambda obj, eng: 1 / 0)))
+
+
+@pytest.mark.parametrize("split", [SYNCHRONIZE, lambda *tasks: PARALLEL_SPLIT(*tasks, wait=True)])
+def test_branches_count_into_the_engine_that_they_are_branches_of(run, split):
+    many = FOR(range(500), None, COUNT("seen"))
+    assert counts(run, split(many, many, [split(many, many)])) == {"seen": 2000}
+
+
+def test_taken_up_after_a_halt_nothing_is_counted_twice(run, take_up):
+    def definition():
+        return [COUNT("before"), halt, COUNT("after")]
+
+    halt = run.halts()
     engine = run.engine(definition())
     with pytest.raises(HaltProcessing):
         run.process(engine, [[]])
-    assert take_up(engine, definition()).extra_data["counts"] == {"in": 4}
+    engine = take_up(engine, definition())
+    assert engine.extra_data["counts"] == {"before": 1, "after": 1}
 
 
-def test_every_attempt_counts(run: Way) -> None:
-    assert counts(run, TRY([COUNT("tries"), ERROR()], retry=2, onfailure=COUNT("given up"))) == {
-        "tries": 3,
-        "given up": 1,
-    }
+@pytest.mark.parametrize("name", [None, 3, ["seen"], lambda obj: "seen"])
+def test_a_name_that_is_neither_a_text_nor_a_callable_is_refused(name):
+    with pytest.raises(WorkflowDefinitionError, match="COUNT's name is a text"):
+        COUNT(name)
 
 
-@pytest.mark.parametrize("wrong", [None, 5, ["seen"]], ids=repr)
-def test_a_name_is_a_text_or_a_callable(wrong: Any) -> None:
-    with pytest.raises(WorkflowDefinitionError, match="COUNT's name is a text or a callable, not"):
-        COUNT(wrong)
-
-
-def test_a_callable_that_cannot_take_token_and_engine_is_refused() -> None:
-    with pytest.raises(WorkflowDefinitionError, match="COUNT's name .* cannot be called"):
-        COUNT(lambda obj: "seen")
+def test_it_describes_itself():
+    assert describe(COUNT("seen")).kind == "COUNT"
+    assert describe(COUNT("seen")).label == "seen"
+    assert COUNT("seen").__name__ == "COUNT(seen)"

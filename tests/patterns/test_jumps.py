@@ -1,4 +1,4 @@
-"""The patterns that move the engine: to another task, out of a list, to another token, to its end."""
+"""The patterns that move the engine: to a task, out of a list, to a token, or to its end."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import pytest
 from wfengine import HaltProcessing, WorkflowDefinitionError
 from wfengine.patterns import (
     BREAK,
+    EMPTY_CALL,
     FOR,
     HALT,
     IF,
@@ -309,7 +310,9 @@ def test_the_levels_of_break_are_a_whole_number_from_one_on(wrong: Any) -> None:
         BREAK(wrong)
 
 
-@pytest.mark.parametrize("wrong", [5, None, "text", [add("a")]], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [5, None, "text", [EMPTY_CALL]], ids=lambda wrong: type(wrong).__name__
+)
 def test_task_jump_if_needs_a_condition(wrong: Any) -> None:
     with pytest.raises(WorkflowDefinitionError, match="TASK_JUMP_IF's condition is a callable"):
         TASK_JUMP_IF(wrong, 1)

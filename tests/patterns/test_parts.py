@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wfengine import HaltProcessing, WorkflowDefinitionError
+from wfengine import GenericWorkflowEngine, HaltProcessing, WorkflowDefinitionError
 from wfengine.patterns import (
     CHOICE,
     EMPTY_CALL,
@@ -139,6 +139,24 @@ def test_a_break_in_a_branch_leaves_the_branch(run: Way, pattern: Any) -> None:
     assert run.trace(pattern(run, branch), run.add("after")) == ["in", "after"]
 
 
+class Watching(GenericWorkflowEngine):
+    """An engine that looks at every task, and returns nothing from it."""
+
+    def execute_callback(self, callback: Any, obj: Any) -> Any:
+        result = super().execute_callback(callback, obj)
+        return result if hasattr(result, "__await__") else None
+
+
+@each(ALL)
+def test_a_pattern_does_the_same_in_an_engine_that_watches_every_task(
+    run: Way, pattern: Any
+) -> None:
+    branch = [run.add("a"), jumps(2), run.add("skipped"), [run.add("b"), breaks]]
+    token: list[str] = []
+    run.process(run.engine([pattern(run, branch)], Watching), [token])
+    assert token == ["a", "b"]
+
+
 @each(RESUMABLE)
 def test_a_halted_branch_goes_on_where_it_stood(run: Way, pattern: Any, take_up: Any) -> None:
     halts = run.halts()
@@ -244,7 +262,7 @@ def test_what_is_no_task_in_a_branch_is_refused_with_its_place(pattern: Any) -> 
 def test_a_task_that_cannot_take_token_and_engine_is_refused(pattern: Any) -> None:
     def alone(obj: Any) -> None: ...
 
-    with pytest.raises(WorkflowDefinitionError, match="'alone'.*task\\(obj, eng\\)") as caught:
+    with pytest.raises(WorkflowDefinitionError, match=r"'alone'.*task\(obj, eng\)") as caught:
         pattern(Way(False, False), alone)
     assert caught.value.message.startswith(kind_of(pattern))
 

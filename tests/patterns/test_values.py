@@ -377,7 +377,7 @@ def test_an_error_of_the_function_reaches_the_caller(run: Way, take_up: Any) -> 
 
 def test_callfunc_can_be_tried_again(run: Way) -> None:
     fails = run.fails()
-    attempt = CALLFUNC(lambda obj, eng: fails(obj, eng), "x", oeargs=[lambda obj, eng: obj] * 2)
+    attempt = CALLFUNC(fails, oeargs=[lambda obj, eng: obj] * 2)
     assert run.trace(TRY(attempt), run.add("after")) == ["after"]
 
 

@@ -1,4 +1,4 @@
-"""WHILE and FOR."""
+"""FOR."""
 
 import itertools
 import threading
@@ -32,114 +32,13 @@ class Colour(Enum):
     BLUE = 2
 
 
-# WHILE
-
-
-def test_while_repeats_its_branch_as_long_as_the_condition_holds(run: Way) -> None:
-    loop = WHILE(run.task(lambda obj, eng: len(obj) < 5), [run.add("a"), run.add("b")])
-    assert run.trace(loop, run.add("after")) == ["a", "b", "a", "b", "a", "b", "after"]
-
-
-def test_while_does_not_run_its_branch_if_the_condition_never_holds(run: Way) -> None:
-    assert run.trace(WHILE(run.answers(False), run.add("in")), run.add("after")) == ["after"]
-
-
-@pytest.mark.parametrize("end", [False, 0, "", None, []], ids=repr)
-def test_while_ends_with_an_answer_that_is_false_as_python_sees_it(run: Way, end: Any) -> None:
-    assert run.trace(WHILE(run.answers(True, 1, "yes", end), run.add("in"))) == ["in"] * 3
-
-
-def test_while_with_nothing_in_it_asks_until_the_condition_no_longer_holds(run: Way) -> None:
-    assert run.extra_data(WHILE(run.holds(3), [])) == {"asked": 4}
-
-
-def test_whiles_nest(run: Way) -> None:
-    inner = WHILE(run.task(lambda obj, eng: len(obj) % 3), run.add("in"))
-    outer = WHILE(run.task(lambda obj, eng: len(obj) < 6), [run.add("out"), inner])
-    assert run.trace(outer) == ["out", "in", "in"] * 2
-
-
-def test_a_break_leaves_while(run: Way) -> None:
-    loop = WHILE(run.answers(True), [run.add("in"), breaks, run.add("skipped")])
-    assert run.trace(loop, run.add("after")) == ["in", "after"]
-
-
-def test_a_jump_back_in_while_stays_in_the_same_turn(run: Way) -> None:
-    again = TASK_JUMP_IF(run.answers(True, False), -50)
-    loop = WHILE(run.holds(1), [run.add("in"), again, run.add("on")])
-    assert run.trace(loop, run.add("after")) == ["in", "in", "on", "after"]
-
-
-def test_a_jump_past_the_end_leaves_while(run: Way) -> None:
-    loop = WHILE(run.answers(True), [run.add("in"), jumps(50)])
-    assert run.trace(loop, run.add("after")) == ["in", "after"]
-
-
-def test_while_halted_inside_goes_on_with_the_same_turn(run: Way, take_up: Any) -> None:
-    halts = run.halts(when=lambda obj, eng: len(obj) == 3)
-
-    def definition() -> list[Any]:
-        return [WHILE(run.holds(3), [run.add("a"), halts, run.add("b")]), run.add("after")]
-
-    engine, token = run.engine(definition()), []
-    with pytest.raises(HaltProcessing):
-        run.process(engine, [token])
-    assert (token, engine.state.callback_pos) == (["a", "b", "a"], [0, 1])
-    take_up(engine, definition())
-    assert token == ["a", "b", "a", "b", "a", "b", "after"]
-
-
-@pytest.mark.parametrize("interruption", [HaltProcessing, ValueError])
-def test_a_condition_of_while_that_was_interrupted_is_asked_again(
-    run: Way, take_up: Any, interruption: type[Exception]
-) -> None:
-    interrupted = run.halts() if interruption is HaltProcessing else run.fails()
-    definition = [WHILE(interrupted, run.add("in")), run.add("after")]
-    engine, token = run.engine(definition), []
-    with pytest.raises(interruption):
-        run.process(engine, [token])
-    assert engine.state.callback_pos == [0]
-    take_up(engine, definition)
-    assert token == ["after"]
-
-
-def test_an_error_in_while_is_taken_up_where_it_was_raised(run: Way, take_up: Any) -> None:
-    fails = run.fails()
-
-    def definition() -> list[Any]:
-        return [WHILE(run.holds(2), [run.add("a"), [fails, run.add("b")]])]
-
-    engine, token = run.engine(definition()), []
-    with pytest.raises(ValueError, match="broken"):
-        run.process(engine, [token])
-    assert engine.state.callback_pos == [0, 1, 0]
-    take_up(engine, definition())
-    assert token == ["a", "b", "a", "b"]
-
-
-@pytest.mark.parametrize("wrong", [None, True, 5, [add("a")]], ids=repr)
-def test_while_refuses_what_is_no_condition(wrong: Any) -> None:
-    with pytest.raises(WorkflowDefinitionError, match="WHILE's condition is a callable"):
-        WHILE(wrong, add("a"))
-
-
-def test_while_refuses_a_condition_that_cannot_take_token_and_engine() -> None:
-    with pytest.raises(WorkflowDefinitionError, match="WHILE's condition cannot be called"):
-        WHILE(lambda: True, add("a"))
-
-
-def test_while_names_its_branch_in_an_error() -> None:
-    with pytest.raises(WorkflowDefinitionError, match=r"WHILE's branch: 5 \(int\) at \[0\]"):
-        WHILE(add("a"), 5)
-
-
-# FOR: sources
+# Sources
 
 SOURCES = {
     "list": [1, 2, 3],
     "tuple": (1, 2, 3),
     "range": range(1, 4),
-    "long range": range(1, 3000),
+    "long range": range(1, 1100),
     "dict": {1: "a", 2: "b", 3: "c"},
     "values of a dict": {"a": 1, "b": 2, "c": 3}.values(),
     "set": {1, 2, 3},
@@ -167,9 +66,7 @@ def test_for_takes_the_last_item_first_where_the_order_says_so(run: Way, source:
 @pytest.mark.parametrize("order", ["ASC", "DSC"])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
 @pytest.mark.parametrize("cached", [False, True], ids=["not-cached", "cached"])
-def test_for_asks_a_callable_for_the_items(
-    run: Way, source: Any, order: str, cached: bool
-) -> None:
+def test_for_asks_a_callable_for_the_items(run: Way, source: Any, order: str, cached: bool) -> None:
     asked = run.task(lambda obj, eng: source)
     loop = FOR(asked, "item", run.add_value(), cache_data=cached, order=order)
     assert run.trace(loop) == ([*source] if order == "ASC" else [*source][::-1])
@@ -226,9 +123,7 @@ def test_several_engines_may_take_items_from_one_iterator_at_once(run: Way) -> N
 
 
 @pytest.mark.parametrize("source", [range(2), [0, 1], lambda obj, eng: [0, 1]])
-def test_a_loop_that_stands_in_two_engines_is_run_by_each_on_its_own(
-    run: Way, source: Any
-) -> None:
+def test_a_loop_that_stands_in_two_engines_is_run_by_each_on_its_own(run: Way, source: Any) -> None:
     loop = FOR(source, "item", [run.add_value(), run.halts_at(0)])
     first, second = run.engine([loop]), run.engine([loop])
     tokens: list[list[int]] = [[], []]
@@ -239,7 +134,7 @@ def test_a_loop_that_stands_in_two_engines_is_run_by_each_on_its_own(
     assert tokens == [[0, 1], [0, 1]]
 
 
-# FOR: callable sources
+# Sources that are callables
 
 
 def counting_source(run: Way, *answers: Any) -> tuple[Any, list[Any]]:
@@ -374,11 +269,13 @@ def test_a_source_that_returns_no_items_is_told_by_name(run: Way, found: Any) ->
         return found
 
     engine = run.engine([FOR(run.task(lines), "item", [])])
-    with pytest.raises(WorkflowError, match="FOR's source 'lines' returned (NoneType|int|function)"):
+    with pytest.raises(
+        WorkflowError, match=r"FOR's source 'lines' returned (NoneType|int|function)"
+    ):
         run.process(engine, [[]])
 
 
-# FOR: setters
+# Setters
 
 
 def test_a_setter_is_a_key_of_extra_data_and_the_last_value_stays_there(run: Way) -> None:
@@ -447,7 +344,7 @@ def test_a_setter_that_halts_is_called_again_with_the_same_item(run: Way, take_u
     assert token == [1, "in", 2, "in", 3, "in"]
 
 
-# FOR: turns
+# Turns
 
 
 def test_fors_nest(run: Way) -> None:
@@ -548,7 +445,7 @@ def test_an_error_in_the_body_reaches_the_caller_with_the_position_kept(run: Way
     assert engine.state.callback_pos == [1, 1]
 
 
-# FOR: halts
+# Halts
 
 
 HALTED = {
@@ -658,7 +555,7 @@ def test_another_token_that_starts_inside_of_a_loop_begins_that_loop(run: Way) -
     assert tokens == [[1], [2, 1, 2]]
 
 
-# FOR: keys
+# What tells loops apart
 
 OTHER_LOOPS = {
     "other key": lambda run: FOR([1, 2, 3], "item 2", [EMPTY_CALL, run.add_value("item 2")]),
@@ -732,7 +629,7 @@ def test_a_definition_that_runs_itself_walks_a_tree(run: Way, take_up: Any) -> N
     assert seen == ["root", "a", "a1", "b", "b1", "b2", "b3", "c"]
 
 
-# FOR beside other patterns
+# Beside branches
 
 
 def test_branches_that_loop_at_the_same_position_do_not_mix(run: Way) -> None:
@@ -750,7 +647,7 @@ def test_a_loop_around_branches_that_nobody_waits_for_keeps_its_own_place(run: W
     assert run.trace(loop) == [1, 2, 3]
 
 
-# FOR: bad arguments
+# Bad arguments
 
 
 @pytest.mark.parametrize(

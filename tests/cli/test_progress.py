@@ -1,0 +1,206 @@
+"""Progress: a bar on a terminal, a line now and then elsewhere."""
+
+import fcntl
+import os
+import pty
+import subprocess
+import sys
+import termios
+
+import pytest
+from rich.console import Console
+
+from wfengine.cli.progress import LINE_SECONDS, Meter, shown
+from wfengine.cli.records import Record
+from wfengine.cli.sources import Source
+from wfengine.cli.tally import Tally
+
+from .support import ENVIRONMENT, MODULE, PATIENCE
+
+# Makes the terminal on standard input the one whose Ctrl-C reaches this process.
+IN_A_TERMINAL = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Terminal:
+    """The command on a terminal."""
+
+    def __init__(self, folder, *arguments):
+        self.shown = ""
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, b"\x28\x00\x64\x00\x00\x00\x00\x00")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", IN_A_TERMINAL, *MODULE, "run", *arguments],
+            cwd=folder.path,
+            env={name: value for name, value in ENVIRONMENT.items() if name != "COLUMNS"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+
+    def until(self, text):
+        """Read what is shown until there is some text in it."""
+        while text not in self.shown:
+            self.shown += os.read(self.ours, 4096).decode()
+
+    def end(self):
+        """Read to the end, and return the exit status."""
+        try:
+            while more := os.read(self.ours, 4096):
+                self.shown += more.decode()
+        except OSError:
+            pass  # a terminal whose program has ended
+        return self.process.wait(PATIENCE)
+
+    def press_ctrl_c(self):
+        os.write(self.ours, b"\x03")
+
+
+def test_on_a_terminal_a_bar_fills_up_and_the_summary_follows(birds):
+    with Terminal(birds, "birds.py:workflow", "--input", "good.csv") as terminal:
+        assert terminal.end() == 0
+    bar, _, summary = terminal.shown.partition("100%")
+    assert "good.csv" in bar
+    assert "━" in bar
+    assert "2 tokens" in summary
+    assert "/s" in summary
+    assert "written" in summary
+
+
+def test_what_a_task_prints_stands_above_the_bar(folder):
+    folder.write(
+        flow_py="def task(obj, eng): print('token', obj['a'])", rows_csv="a\nfirst\nsecond\n"
+    )
+    with Terminal(folder, "flow.py:task", "--input", "rows.csv") as terminal:
+        assert terminal.end() == 0
+    first, second, full = map(terminal.shown.index, ("token first", "token second", "100%"))
+    assert first < second < full
+
+
+def test_quiet_shows_nothing_on_a_terminal_either(birds):
+    with Terminal(birds, "birds.py:workflow", "--input", "good.csv", "--quiet") as terminal:
+        assert terminal.end() == 0
+    assert terminal.shown == ""
+
+
+def test_ctrl_c_typed_on_the_terminal_stops_the_run(folder):
+    os.mkfifo(folder / "gate")
+    folder.write(
+        flow_py="def task(obj, eng):\n    print('begun', obj['a'])\n    open('gate').close()",
+        rows_csv="a\n1\n2\n",
+    )
+    with Terminal(folder, "flow.py:task", "--input", "rows.csv") as terminal:
+        terminal.until("begun 1")
+        terminal.press_ctrl_c()
+        terminal.until("Stopping after the current task")
+        (folder / "gate").write_text("")
+        assert terminal.end() == 130
+    assert "begun 2" not in terminal.shown
+    assert "Interrupted after " in terminal.shown
+
+
+def test_on_a_terminal_without_an_input_the_command_does_not_wait_for_one(birds):
+    with Terminal(birds, "birds.py:workflow") as terminal:
+        assert terminal.end() == 2
+    assert "there is nothing to read; give --input FILE" in terminal.shown
+
+
+def test_a_dash_reads_what_is_typed_on_the_terminal(birds):
+    with Terminal(birds, "birds.py:workflow", "--input", "-") as terminal:
+        os.write(terminal.ours, b"bird,count\nrobin,2\n\x04")
+        assert terminal.end() == 0
+    assert "read" in terminal.shown
+    assert (birds / "output" / "sightings.jsonl").read_text() == '{"bird": "robin", "count": 2}\n'
+
+
+def test_elsewhere_nothing_is_drawn(birds):
+    done = birds.run("birds.py:workflow", "--input", "good.csv")
+    assert "\x1b" not in done.out
+    assert done.err == ""
+
+
+# The meter, with a clock that the test moves on
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def meter(tmp_path, clock):
+    """A meter for an input of 1,000 bytes."""
+    (tmp_path / "rows.csv").write_bytes(b"x" * 1000)
+    source = Source.open(str(tmp_path / "rows.csv"))
+    yield Meter(source, Tally(), clock=clock)
+    source.close()
+
+
+def count(meter, rows, up_to):
+    """Read rows, up to a byte of the input."""
+    for _ in range(rows):
+        meter.tally.row(Record({}, "rows.csv", 1))
+    meter.source.bytes_read = up_to
+
+
+def test_rate_and_time_left_come_from_what_was_read(meter, clock):
+    count(meter, rows=200, up_to=250)
+    clock.now += 10
+    assert (meter.rate, meter.part, meter.seconds_left) == (20, 0.25, 30)
+    assert str(meter) == "200 tokens, 20/s, 25%, 30 s left"
+
+
+def test_a_limit_counts_as_the_whole_when_it_is_reached_first(meter, clock):
+    meter.limit = 400
+    count(meter, rows=200, up_to=250)
+    clock.now += 10
+    assert (meter.part, meter.seconds_left) == (0.5, 10)
+
+
+def test_the_time_left_is_not_told_where_the_whole_is_not_known(meter, clock):
+    meter.source.size = None
+    count(meter, rows=3, up_to=250)
+    clock.now += 2
+    assert str(meter) == "3 tokens, 1.5/s"
+
+
+def test_where_there_is_no_terminal_a_line_is_printed_now_and_then(meter, clock, capsys):
+    with shown(meter, Console()) as tick:
+        for _ in range(3 * 5):
+            clock.now += LINE_SECONDS / 5
+            count(meter, rows=1, up_to=meter.source.bytes_read + 10)
+            tick()
+    assert capsys.readouterr().out.splitlines() == [
+        "5 tokens, 1.0/s, 5%, 95 s left",
+        "10 tokens, 1.0/s, 10%, 90 s left",
+        "15 tokens, 1.0/s, 15%, 85 s left",
+    ]
+
+
+def test_without_a_console_nothing_is_printed(meter, clock, capsys):
+    with shown(meter, None) as tick:
+        clock.now += 100 * LINE_SECONDS
+        tick()
+    assert capsys.readouterr() == ("", "")
