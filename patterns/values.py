@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 from wfengine.callbacks import Task, task_name
 from wfengine.description import Description, Part, described
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
+from wfengine.interpreter import Process, settle
 
-from .parts import as_condition, as_key, as_value, ask, named, then
+from .parts import as_condition, as_key, as_value, ask, named, proceed, then
 
 __all__ = ["CALLFUNC", "EMPTY_CALL", "ENG_GET", "ENG_SET", "ERROR", "OBJ_GET", "OBJ_SET"]
 
@@ -147,21 +148,21 @@ def CALLFUNC(
     from_token = _mapping(okeys, "CALLFUNC's okeys")
     name = f"CALLFUNC({task_name(func)})"
 
-    def task(obj: Any, eng: Any) -> Any:
+    def call(obj: Any, eng: Any) -> Process:
         by_name = {
             **kwargs,
             **_taken(name, from_engine, eng.extra_data, "extra_data"),
             **_taken(name, from_token, obj, type(obj).__name__),
         }
+        found = []
+        for each in asked:
+            found.append((yield from settle(each(obj, eng))))
+        result = yield from settle(func(*fixed, *found, **by_name))
+        if outkey is not None:
+            eng.extra_data[outkey] = result
 
-        def call(found: list[Any]) -> Any:
-            return then(func(*fixed, *found, **by_name), keep)
-
-        def keep(result: Any) -> None:
-            if outkey is not None:
-                eng.extra_data[outkey] = result
-
-        return then(_all_of([each(obj, eng) for each in asked]), call)
+    def task(obj: Any, eng: Any) -> Any:
+        return proceed(call(obj, eng))
 
     parts = (Part("function", func), *(Part("argument", each) for each in asked))
     description = Description("CALLFUNC", parts=parts, label=task_name(func))
@@ -190,14 +191,3 @@ def _taken(pattern: str, names: dict[str, Any], holder: Any, where: str) -> dict
                 f"which {where} does not have"
             )
     return values
-
-
-def _all_of(values: list[Any]) -> Any:
-    """Return values, or an awaitable of them all if one has to be awaited."""
-    if not any(hasattr(value, "__await__") for value in values):
-        return values
-
-    async def awaited() -> list[Any]:
-        return [await each if hasattr(each, "__await__") else each for each in values]
-
-    return awaited()

@@ -5,6 +5,7 @@ import gc
 
 import pytest
 
+from wfengine import signals
 from wfengine.engine import (
     ActionMapper,
     GenericWorkflowEngine,
@@ -244,6 +245,44 @@ def test_a_handler_is_awaited(process):
     eng = engine_for(fail, engine_class=Hooked)
     process(eng, ["x"])
     assert eng.extra_data["trace"][-3:] == ["after_each_callback", "handled", "after_processing"]
+
+
+@both_ways
+def test_a_task_is_done_for_hooks_and_signals_when_it_has_been_awaited(process):
+    async def work(obj, eng):
+        await asyncio.sleep(0)
+        eng.extra_data["trace"].append("worked")
+        return JumpCall(1)
+
+    def finished(sender, transition, **context):
+        sender.extra_data["trace"].append(("finished", type(transition)))
+
+    eng = engine_for(work, engine_class=Hooked)
+    with signals.task_finished.connected_to(finished):
+        process(eng, ["x"])
+    around = eng.extra_data["trace"][3:7]
+    assert around == [
+        "before_each_callback",
+        "worked",
+        ("finished", JumpCall),
+        "after_each_callback",
+    ]
+
+
+@both_ways
+def test_a_coroutine_that_raises_has_failed_for_signals_too(process):
+    errors = []
+
+    async def fail(obj, eng):
+        await asyncio.sleep(0)
+        raise LookupError(obj)
+
+    def failed(sender, error, **context):
+        errors.append(error)
+
+    with signals.task_failed.connected_to(failed), pytest.raises(LookupError) as caught:
+        process(engine_for(fail), ["x"])
+    assert errors == [caught.value]
 
 
 # Without an event loop

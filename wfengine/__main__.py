@@ -7,18 +7,17 @@ __all__ = ["main"]
 EXTRA_PACKAGES = ("rich", "typer")
 
 
-def main() -> int:
-    """Run the command line; return its exit status."""
+def main() -> None:
+    """Run the command line, which ends the program."""
     try:
         from wfengine.cli.app import app
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in EXTRA_PACKAGES:
             raise
         print("The command line is an extra: pip install 'wfengine[cli]'", file=sys.stderr)
-        return 2
+        sys.exit(2)
     app(prog_name="wfengine")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -121,7 +121,7 @@ def _put_first(folder: Path) -> None:
 
 def _import_failed(source: str, error: BaseException) -> WorkflowDefinitionError:
     if isinstance(error, WorkflowError):
-        return WorkflowDefinitionError(f"{_line_that_raised(source, error)}{error}")
+        return WorkflowDefinitionError(f"{_line_that_raised(error)}: {error}")
     if isinstance(error, SystemExit):
         return WorkflowDefinitionError(
             f"{source} ended the program while it was imported; put what is only for "
@@ -145,12 +145,14 @@ def _perhaps_misspelt(error: BaseException) -> str:
     return ""
 
 
-def _line_that_raised(source: str, error: BaseException) -> str:
+def _line_that_raised(error: BaseException) -> str:
     """Return which line of the user's own code called the part of wfengine that raised."""
-    for frame, line in reversed(list(walk_tb(error.__traceback__))):
-        if not f"{frame.f_globals.get('__name__')}.".startswith(("wfengine.", "importlib.")):
-            return f"{frame.f_code.co_filename}, line {line}: "
-    return f"{source}: "
+    frame, line = [
+        (frame, line)
+        for frame, line in walk_tb(error.__traceback__)
+        if not f"{frame.f_globals.get('__name__')}.".startswith(("wfengine.", "importlib."))
+    ][-1]
+    return f"{frame.f_code.co_filename}, line {line}"
 
 
 def _public_names(module: ModuleType) -> list[str]:

@@ -435,7 +435,8 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         if task_offset == 1 and self._is_past_the_end():
             task_offset = 0
         if task_offset is not None:
-            state.callback_pos[-1] = max(state.callback_pos[-1] + task_offset, 0)
+            *around, index = state.callback_pos
+            run.starts_at = [*around, max(index + task_offset, 0)]
         if target != current:
             self.extra_data.pop(FRAMES, None)
         elif task_offset:

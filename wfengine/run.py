@@ -95,6 +95,7 @@ class Run:
     """What an engine knows while it runs, and forgets afterwards.
 
     :param fresh: whether the first token starts at its first task, or where the position says.
+    :param starts_at: the tasks' part of that position, if it is not the engine's.
     :param owner: the asyncio task that runs it, or None where there is no event loop.
     :param outer: the run inside whose task this one was started, if any.
     """
@@ -106,6 +107,7 @@ class Run:
     owner: Any = None
     outer: Run | None = None
     fresh: bool = True
+    starts_at: list[int] | None = None
     thread: int = field(init=False, factory=get_ident)
     hooks: Hooks = field(init=False)
     executes: bool = field(init=False)
@@ -172,10 +174,13 @@ class Run:
             if index >= len(objects) and not (
                 isinstance(objects, TokenStream) and objects.reaches(index)
             ):
+                set_token_pos(state, min(state.token_pos, len(objects) - 1))
                 return
             obj = objects[index]
             set_token_pos(state, index)
-            if fresh:
+            if not fresh:
+                state.callback_pos[:] = self.starts_at or state.callback_pos
+            else:
                 state.callback_pos[:] = FIRST_TASK
                 eng.extra_data.pop(FRAMES, None)
                 eng.live = None

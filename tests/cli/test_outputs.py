@@ -66,9 +66,11 @@ def test_an_output_that_cannot_be_finished_fails_the_run_and_is_called_unfinishe
 import resource
 from wfengine.cli.outputs import output_file
 def task(obj, eng):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    eng.defer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard)), until="run")
     output_file(eng, "small.txt").write("1")
     output_file(eng, "large.txt").write("1" * 1000)  # written when the run ends
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
 """,
         rows_csv="a\n1\n",
     )
@@ -87,6 +89,21 @@ def test_a_folder_that_cannot_be_made_fails_each_token(birds):
     assert done.status == 1
     assert "Failed 2 times: FileExistsError" in done.err
     assert "birds.py:16 in write" in done.err
+
+
+def test_every_output_is_finished_that_can_be_and_all_errors_are_raised(tmp_path):
+    def occupy(obj, eng):
+        for name in ("a", "b", "c"):
+            output_file(eng, name).write(name)
+        (tmp_path / "a").mkdir()
+        (tmp_path / "c").mkdir()
+
+    eng = engine_for(tmp_path, occupy)
+    with pytest.raises(ExceptionGroup, match="several outputs could not be finished") as caught:
+        eng.process([1])
+    assert {type(error) for error in caught.value.exceptions} == {IsADirectoryError}
+    assert (tmp_path / "b").read_text() == "b"
+    assert (tmp_path / "c.part").read_text() == "c"
 
 
 def test_while_the_run_goes_on_an_output_is_a_part(tmp_path):

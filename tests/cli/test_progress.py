@@ -193,9 +193,9 @@ def test_where_there_is_no_terminal_a_line_is_printed_now_and_then(meter, clock,
             count(meter, rows=1, up_to=meter.source.bytes_read + 10)
             tick()
     assert capsys.readouterr().out.splitlines() == [
-        "5 tokens, 1.0/s, 5%, 95 s left",
-        "10 tokens, 1.0/s, 10%, 90 s left",
-        "15 tokens, 1.0/s, 15%, 85 s left",
+        "5 tokens, 0.5/s, 5%, 190 s left",
+        "10 tokens, 0.5/s, 10%, 180 s left",
+        "15 tokens, 0.5/s, 15%, 170 s left",
     ]
 
 

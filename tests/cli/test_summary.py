@@ -145,6 +145,17 @@ workflow = [ask]
     ]
 
 
+def test_many_reasons_for_one_action_are_cut_short_and_counted(folder):
+    folder.write(
+        flow_py="def ask(obj, eng): eng.halt(obj['a'], action='look')",
+        rows_csv="a\n" + "".join(f"reason {number:02}\n" for number in range(15)),
+    )
+    numbers = folder.run("flow.py:ask", "--input", "rows.csv").numbers()
+    assert numbers["look"] == 15
+    assert (numbers["reason 09"], numbers["for other reasons"]) == (1, 5)
+    assert "reason 10" not in numbers
+
+
 def test_a_workflow_that_stops_the_run_says_where_and_is_no_failure(folder):
     folder.write(
         flow_py="def task(obj, eng):\n    if obj['a'] == '2': eng.stop()",

@@ -588,44 +588,68 @@ def test_a_timeout_that_is_not_reached_changes_nothing(run: Way) -> None:
 # Interrupted from outside
 
 
-def test_an_interrupt_stops_the_branches_before_their_next_task(threads: Any) -> None:
-    run = Way(False, False)
-    waits, opens = run.gate()
-
-    def interrupt(obj: Any, eng: Any) -> None:
-        threading.Event().wait(0.3)  # until the caller waits for its branches
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        waits(obj, eng)
-
-    engine = run.engine([SYNCHRONIZE([interrupt, run.add("late")], EMPTY_CALL)])
+def interrupted(engine: GenericWorkflowEngine, token: Any) -> None:
+    """Process a token until somebody presses Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            run.process(engine, tokens := [[]])
+            engine.process([token])
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+async def cancelled(engine: GenericWorkflowEngine, token: Any, started: threading.Event) -> None:
+    """Process a token until the run is cancelled, once a branch has started."""
+    running = asyncio.create_task(engine.process_async([token]))
+    await asyncio.to_thread(started.wait, PATIENCE)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+def test_an_interrupt_stops_the_branches_and_they_can_be_taken_up(threads: Any) -> None:
+    run, presses = Way(False, False), [signal.SIGINT]
+    waits, opens = run.gate()
+    waits_for_other, opens_for_other = run.gate()
+
+    def interrupt(obj: Any, eng: Any) -> None:
+        while presses:
+            threading.Event().wait(0.3)  # until the caller waits for its branches
+            signal.pthread_kill(threading.main_thread().ident, presses.pop())
+            waits(obj, eng)
+
+    branch = [waits_for_other, run.add("a"), interrupt, run.add("b")]
+    other = [run.add("c"), opens_for_other]
+    engine = run.engine([SYNCHRONIZE(branch, other, run.add("last"))])
+    interrupted(engine, token := [])
     let_go(run, opens, threads)
-    assert tokens == [[]]
+    assert sorted(token) == ["a", "c"]
+    run.restart(engine, "current", "current")
+    assert token[2:] == ["b", "last"]
 
 
 @pytest.mark.parametrize("of_coroutines", [False, True])
-def test_a_run_that_is_cancelled_stops_its_branches(threads: Any, of_coroutines: bool) -> None:
-    run, token = Way(True, of_coroutines), []
+def test_a_run_that_is_cancelled_stops_its_branches_and_can_be_taken_up(
+    threads: Any, of_coroutines: bool
+) -> None:
+    run, is_open = Way(True, of_coroutines), threading.Event()
     waits, opens = run.gate()
+    waits_for_other, opens_for_other = run.gate()
     started = threading.Event()
+
+    def slow(obj: Any, eng: Any) -> Any:
+        return None if is_open.is_set() else waits(obj, eng)
+
     begin = run.task(lambda obj, eng: started.set())
-
-    async def cancel(engine: Any) -> None:
-        running = asyncio.create_task(engine.process_async([token]))
-        await asyncio.to_thread(started.wait, PATIENCE)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-
-    engine = run.engine([SYNCHRONIZE([begin, waits, run.add("late")], EMPTY_CALL)])
-    asyncio.run(cancel(engine))
+    branch = [waits_for_other, run.add("a"), begin, slow, run.add("b")]
+    other = [run.add("c"), opens_for_other]
+    engine = run.engine([SYNCHRONIZE(other, branch, run.add("last"))])
+    asyncio.run(cancelled(engine, token := [], started))
+    is_open.set()
     let_go(run, opens, threads)
-    assert token == []
+    assert sorted(token) == ["a", "c"]
+    run.restart(engine, "current", "current")
+    assert token[2:] == ["b", "last"]
 
 
 def test_a_branch_that_is_cancelled_from_inside_is_a_failure() -> None:

@@ -8,6 +8,7 @@ import pstats
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_profile_writes_statistics_that_pstats_can_read(run: Way, report: Path) 
     assert "spin" in functions_in(report)
 
 
-@pytest.mark.parametrize("kind", [str, os.fsencode, Path])
+@pytest.mark.parametrize("kind", [str, Path])
 def test_the_file_for_the_statistics_is_any_path(run: Way, report: Path, kind: Any) -> None:
     run.trace(PROFILE(spins(run), output=kind(report)))
     assert "spin" in functions_in(report)
@@ -392,3 +393,15 @@ def takes_one(obj: Any) -> None:
 def test_debug_cycle_says_which_part_is_wrong(build: Any, problem: str) -> None:
     with pytest.raises(WorkflowDefinitionError, match=problem):
         build()
+
+
+def test_a_task_of_a_module_that_cannot_be_reloaded_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as that of a script that is run, or one made without a file."""
+    module = ModuleType("made_without_a_file")
+    task = add("a")
+    task.__module__, module.add_a = module.__name__, task
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(WorkflowDefinitionError, match=r"DEBUG_CYCLE .*made_without_a_file"):
+        DEBUG_CYCLE(task)

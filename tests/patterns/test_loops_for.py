@@ -558,11 +558,12 @@ def test_another_token_that_starts_inside_of_a_loop_begins_that_loop(run: Way) -
 # What tells loops apart
 
 OTHER_LOOPS = {
-    "other key": lambda run: FOR([1, 2, 3], "item 2", [EMPTY_CALL, run.add_value("item 2")]),
-    "other body": lambda run: FOR([1, 2, 3], "item", [add("other"), run.add_value()]),
-    "other kind of source": lambda run: FOR((1, 2, 3), "item", [EMPTY_CALL, run.add_value()]),
-    "other items": lambda run: FOR([4, 5, 6], "item", [EMPTY_CALL, run.add_value()]),
-    "other order": lambda run: FOR([1, 2, 3], "item", [EMPTY_CALL, run.add_value()], order="DSC"),
+    "other key": lambda body: FOR([1, 2, 3], "other", body),
+    "other body": lambda body: FOR([1, 2, 3], "item", [EMPTY_CALL, *body]),
+    "other kind of source": lambda body: FOR((1, 2, 3), "item", body),
+    "other range": lambda body: FOR(range(1, 4), "item", body),
+    "other items": lambda body: FOR([4, 5, 6], "item", body),
+    "other order": lambda body: FOR([1, 2, 3], "item", body, order="DSC"),
 }
 
 
@@ -570,14 +571,15 @@ OTHER_LOOPS = {
 def test_loops_of_different_definitions_at_the_same_position_do_not_mix(
     run: Way, take_up: Any, kind: str
 ) -> None:
-    """A loop that was never entered starts at its own first item, as if reached by a jump."""
-    engine = run.engine([FOR([1, 2, 3], "item", [run.halts_at(2), run.add_value()])])
-    token: list[Any] = []
+    """A loop that was never entered starts with its own first item, wherever one comes into it."""
+    key = "other" if kind == "other key" else "item"
+    show = run.task(lambda obj, eng: obj.append(eng.extra_data.get(key)))
+    body = [run.halts(when=lambda obj, eng: eng.extra_data.get("item") == 2), show]
+    engine, token = run.engine([FOR([1, 2, 3], "item", body)]), []
     with pytest.raises(HaltProcessing):
         run.process(engine, [token])
     token.clear()
-    other = OTHER_LOOPS[kind](run)
-    engine.extra_data["item 2"] = "unknown"
+    other = OTHER_LOOPS[kind](body)
     engine.callbacks.replace([other])
     take_up(engine, [other])
     expected = run.trace(other)

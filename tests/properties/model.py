@@ -106,6 +106,7 @@ class Steps:
     :param is_loop: whether the lead is asked again when the list has come to its end.
     :param is_choice: whether only that element is run at which the list was entered.
     :param is_attempt: whether a failure in its first element is a matter of the lead.
+    :param remembers: whether its lead needs to know what it did before.
     """
 
     items: list[Any]
@@ -113,6 +114,7 @@ class Steps:
     is_loop: bool = False
     is_choice: bool = False
     is_attempt: bool = False
+    remembers: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -152,35 +154,37 @@ class Machine:
 
     def process(self, tokens: list[Token], **policy: bool) -> None:
         """Push tokens through the definition."""
-        self.token_pos, self.position, self.memory = -1, [0], {}
-        self._run(tokens, fresh=True, **policy)
+        self.token_pos, self.position = -1, [0]
+        self._run(tokens, **policy)
 
     def restart(self, obj: str, task: str, tokens: list[Token], **policy: bool) -> None:
         """Go on at a token and a task relative to the position."""
-        wanted = {"prev": self.token_pos - 1, "next": self.token_pos + 1, "first": 0}
         *outer, index = self.position
+        found = {"prev": self.token_pos - 1, "next": self.token_pos + 1, "first": 0}
         places = {"prev": [*outer, max(index - 1, 0)], "next": [*outer, index + 1], "first": [0]}
-        if (obj, task) != ("current", "current"):
-            self.memory.pop(tuple(self.position), None)
-        self.token_pos = max(wanted.get(obj, self.token_pos), 0) - 1
-        self.position = places.get(task, self.position)
-        if task == "first":
+        token_pos, position = found.get(obj, self.token_pos), places.get(task, self.position)
+        token_pos = max(token_pos, 0)
+        if task == "first" or token_pos != self.token_pos:
             self.memory = {}
-        self._run(tokens, fresh=False, **policy)
+        elif position != self.position:
+            self.memory.pop(tuple(self.position), None)
+        self.token_pos = token_pos - 1
+        self._run(tokens, position, **policy)
 
     def go_on(self, tokens: list[Token]) -> None:
         """Run a branch, from where it stands if it has been cut off before."""
-        fresh = not self.was_cut_off
+        start = None
         if self.was_cut_off:
             self.token_pos -= 1
+            start = self.position
         self.was_cut_off = True
-        self._run(tokens, fresh)
+        self._run(tokens, start)
         self.is_done = True
 
     def _run(
         self,
         tokens: list[Token],
-        fresh: bool,
+        start: list[int] | None = None,
         stop_on_error: bool = True,
         stop_on_halt: bool = True,
     ) -> None:
@@ -188,9 +192,9 @@ class Machine:
         while self.token_pos < len(tokens) - 1:
             self.token_pos += 1
             self.token = tokens[self.token_pos]
-            if fresh:
-                self.position, self.memory = [0], {}
-            fresh = True
+            if start is None:
+                self.memory = {}
+            self.position, start = start or [0], None
             self.task_signals.append(("token_started", self.token["id"]))
             try:
                 self._run_token()
@@ -282,8 +286,9 @@ class Machine:
 
     def _run_nested(self, steps: Steps, path: list[int], inside: list[int], guarded: bool) -> None:
         """Run a list in a list, perhaps from a position inside it."""
+        again = False
         while True:
-            start = inside or self._entrance(steps, path, guarded)
+            start = inside or self._entrance(steps, path, guarded, again)
             if not start:
                 return
             is_guarded = guarded or (steps.is_attempt and start[0] == 0)
@@ -292,14 +297,18 @@ class Machine:
             except Failure as failure:
                 if not steps.is_attempt or start[0] != 0:
                     raise
-                self._recall(path, "TRY")["failure"] = failure
+                self._recall(path)["failure"] = failure
             else:
                 if not (steps.is_loop and has_ended):
                     return
-            inside = []
+            inside, again = [], True
 
-    def _entrance(self, steps: Steps, path: list[int], guarded: bool) -> list[int]:
+    def _entrance(
+        self, steps: Steps, path: list[int], guarded: bool, again: bool
+    ) -> list[int]:
         self._go_to(path)
+        if again and steps.remembers:
+            self._recall(path)
         index = self._run_task(steps.lead, guarded) if steps.lead else 0
         return [] if index is None else [index]
 
@@ -334,10 +343,10 @@ class Machine:
             if list(place) == position[: len(place)]
         }
 
-    def _recall(self, path: Iterable[int], pattern: str) -> Any:
+    def _recall(self, path: Iterable[int]) -> Any:
         memory = self.memory.get(tuple(path))
         if memory is None:
-            raise Unspecified(f"{pattern} has not been entered at its beginning")
+            raise Unspecified("a pattern that has not been entered by its lead")
         return memory
 
     def remembered(self, begin: Callable[[], Any]) -> Any:
@@ -602,7 +611,7 @@ def _(node: d.For) -> Any:
         left.pop(0)
         return 0
 
-    return Steps(branch_of(node.body).items, Step(take), is_loop=True)
+    return Steps(branch_of(node.body).items, Step(take), is_loop=True, remembers=True)
 
 
 @lay_out.register
@@ -714,7 +723,7 @@ def _(node: d.Try) -> Any:
         machine.put("error", error)
 
     elements = [branch_of(node.body), *instead]
-    return Steps(elements, Step(decide), is_choice=True, is_attempt=True)
+    return Steps(elements, Step(decide), is_choice=True, is_attempt=True, remembers=True)
 
 
 @lay_out.register

@@ -18,7 +18,7 @@ from wfengine.cli.tally import Tally
 __all__ = ["Meter", "shown"]
 
 BAR_SECONDS = 0.1
-LINE_SECONDS = 5.0
+LINE_SECONDS = 10.0
 
 Clock = Callable[[], float]
 
