@@ -156,7 +156,7 @@ def CALLFUNC(
         }
         found = []
         for each in asked:
-            found.append((yield from settle(each(obj, eng))))
+            found.append((yield from settle(each(obj, eng))))  # noqa: PERF401 - it yields
         result = yield from settle(func(*fixed, *found, **by_name))
         if outkey is not None:
             eng.extra_data[outkey] = result
