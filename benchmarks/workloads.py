@@ -14,13 +14,17 @@ from typing import Any
 class Token:
     number = 1
     count = 0
+    total = 0
 
 
-def noop(obj, eng):
-    pass
+def make_noop():
+    def noop(obj, eng):
+        pass
+
+    return noop
 
 
-NOOPS = [noop] * 50
+NOOPS = [make_noop() for _ in range(50)]
 
 
 def noops(flow):
@@ -31,6 +35,18 @@ def plain_noops(tokens, eng):
     for obj in tokens:
         for task in NOOPS:
             task(obj, eng)
+
+
+def add_one(obj, eng):
+    obj.total += 1
+
+
+def add_number(obj, eng):
+    obj.total += obj.number
+
+
+def add_item(obj, eng):
+    obj.total += eng.extra_data["item"]
 
 
 def is_positive(obj, eng):
@@ -59,12 +75,12 @@ def count(obj, eng):
 
 def mix(flow):
     """IF_ELSE three deep, FOR of ten over three tasks, WHILE of ten."""
-    return _mix(flow, [flow.FOR(range(10), "item", [noop, noop, noop])])
+    return _mix(flow, [flow.FOR(range(10), "item", [add_one, add_number, add_item])])
 
 
 def mix_without_for(flow):
     """The same with a WHILE for the FOR, which the peer ends in an error."""
-    return _mix(flow, [start_items, flow.WHILE(next_item_is_below_ten, [noop, noop, noop])])
+    return _mix(flow, [start_items, flow.WHILE(next_item_is_below_ten, [add_one, add_number, add_item])])
 
 
 def start_items(obj, eng):
@@ -77,10 +93,10 @@ def next_item_is_below_ten(obj, eng):
 
 
 def _mix(flow, loop_over_items):
-    innermost = flow.IF_ELSE(is_negative, [noop], [noop])
-    middle = flow.IF_ELSE(is_small, [innermost], [noop])
+    innermost = flow.IF_ELSE(is_negative, [add_one], [add_one])
+    middle = flow.IF_ELSE(is_small, [innermost], [add_one])
     return [
-        flow.IF_ELSE(is_positive, [middle], [noop]),
+        flow.IF_ELSE(is_positive, [middle], [add_one]),
         loop_over_items,
         start_count,
         flow.WHILE(count_is_below_ten, [count]),
@@ -93,18 +109,18 @@ def plain_mix(tokens, eng):
         if is_positive(obj, eng):
             if is_small(obj, eng):
                 if is_negative(obj, eng):
-                    noop(obj, eng)
+                    add_one(obj, eng)
                 else:
-                    noop(obj, eng)
+                    add_one(obj, eng)
             else:
-                noop(obj, eng)
+                add_one(obj, eng)
         else:
-            noop(obj, eng)
+            add_one(obj, eng)
         for item in range(10):
             extra_data["item"] = item
-            noop(obj, eng)
-            noop(obj, eng)
-            noop(obj, eng)
+            add_one(obj, eng)
+            add_number(obj, eng)
+            add_item(obj, eng)
         start_count(obj, eng)
         while count_is_below_ten(obj, eng):
             count(obj, eng)

@@ -409,3 +409,18 @@ def test_what_came_out_of_a_branch_that_nobody_waits_for_is_told(listen, error, 
     heard, eng = listen(*RUN), engine_for(task)
     eng.branch_failed("0 (fetch)", 3, "x", error)
     assert heard == [(told, eng, {"obj": "x", "error": error})]
+
+
+def test_a_run_inside_an_except_clause_tells_of_its_tasks_too():
+    """What the caller is dealing with is no failure of a task."""
+    finished = []
+    eng = GenericWorkflowEngine()
+    eng.callbacks.replace([lambda obj, eng: obj.append("a")])
+    with signals.task_finished.connected_to(
+        lambda sender, **context: finished.append(context["transition"]), sender=eng
+    ):
+        try:
+            raise LookupError
+        except LookupError:
+            eng.process([[]])
+    assert finished == [None]

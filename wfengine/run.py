@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import update_wrapper
@@ -242,7 +241,7 @@ class Run:
     def _visit(self, task: Any, obj: Any) -> Process:
         """Run one task with all that may be around it."""
         eng, hooks = self.eng, self.hooks
-        transition: Any = None
+        transition, is_finished = None, False
         try:
             if hooks.before_each_callback:
                 yield from settle(hooks.before_each_callback(eng, task, obj))
@@ -256,8 +255,9 @@ class Run:
             if eng.interrupts:
                 refuse_swallowed(eng.interrupts, eng)
             transition = result if isinstance(result, WorkflowTransition) else None
+            is_finished = True
         except WorkflowTransition as raised:
-            transition = raised
+            transition, is_finished = raised, True
             raise
         except Exception as error:
             self._send(signals.task_failed, obj=obj, callback=task, error=error)
@@ -265,7 +265,7 @@ class Run:
         else:
             return result
         finally:
-            if transition is not None or sys.exception() is None:
+            if is_finished:
                 self._send(signals.task_finished, obj=obj, callback=task, transition=transition)
             if hooks.after_each_callback:
                 yield from settle(hooks.after_each_callback(eng, task, obj))

@@ -491,14 +491,14 @@ def timed_out(run: Way, engine: Any, token: Any) -> WorkflowError:
 def test_a_timeout_names_the_branches_that_did_not_finish(run: Way, threads: Any) -> None:
     waits, opens = run.gate()
     branches = [waits, run.add("done"), [EMPTY_CALL, waits]]
-    engine = run.engine([SYNCHRONIZE(*branches, add("skipped"), timeout=0.1), add("skipped")])
+    engine = run.engine([SYNCHRONIZE(*branches, add("skipped"), timeout=0.3), add("skipped")])
     error = timed_out(run, engine, token := [])
     let_go(run, opens, threads)
     names = error.payload["unfinished"]
     assert [name[0] for name in names] == ["0", "2"]
     assert all(name in error.message for name in names)
     assert "SYNCHRONIZE" in error.message
-    assert "0.1 s" in error.message
+    assert "0.3 s" in error.message
     assert token == ["done"]
 
 
@@ -520,7 +520,7 @@ def test_a_branch_that_timed_out_does_not_start_its_next_task(run: Way, threads:
 def test_a_loop_that_timed_out_does_not_ask_again(run: Way, threads: Any) -> None:
     waits, opens = run.gate()
     asks = run.task(lambda obj, eng: obj.append("asked") or True)
-    engine = run.engine([SYNCHRONIZE(WHILE(asks, waits), EMPTY_CALL, timeout=0.05)])
+    engine = run.engine([SYNCHRONIZE(WHILE(asks, waits), EMPTY_CALL, timeout=0.3)])
     timed_out(run, engine, token := [])
     let_go(run, opens, threads)
     assert token == ["asked"]
@@ -529,7 +529,7 @@ def test_a_loop_that_timed_out_does_not_ask_again(run: Way, threads: Any) -> Non
 def test_a_for_that_timed_out_does_not_take_the_next_item(run: Way, threads: Any) -> None:
     waits, opens = run.gate()
     put = run.task(lambda obj, eng, item: obj.append(item))
-    engine = run.engine([SYNCHRONIZE(FOR([1, 2], put, waits), EMPTY_CALL, timeout=0.05)])
+    engine = run.engine([SYNCHRONIZE(FOR([1, 2], put, waits), EMPTY_CALL, timeout=0.3)])
     timed_out(run, engine, token := [])
     let_go(run, opens, threads)
     assert token == [1]
@@ -560,7 +560,7 @@ def test_after_a_timeout_only_the_unfinished_branches_go_on(run: Way, threads: A
         return None if is_open.is_set() else waits(obj, eng)
 
     branch = [run.add("a"), slow, run.add("b")]
-    definition = [SYNCHRONIZE(branch, run.add("c"), run.add("last"), timeout=0.2), run.add("after")]
+    definition = [SYNCHRONIZE(branch, run.add("c"), run.add("last"), timeout=0.3), run.add("after")]
     engine = run.engine(definition)
     timed_out(run, engine, token := [])
     is_open.set()
@@ -572,7 +572,7 @@ def test_after_a_timeout_only_the_unfinished_branches_go_on(run: Way, threads: A
 
 def test_a_failure_comes_with_a_timeout(run: Way, threads: Any) -> None:
     waits, opens = run.gate()
-    engine = run.engine([SYNCHRONIZE(waits, ERROR("broken"), EMPTY_CALL, timeout=0.1)])
+    engine = run.engine([SYNCHRONIZE(waits, ERROR("broken"), EMPTY_CALL, timeout=0.3)])
     with pytest.raises(ExceptionGroup) as caught:
         run.process(engine, [[]])
     let_go(run, opens, threads)
