@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-from workloads import Token, noop
+from workloads import NOOPS, Token
 
 from wfengine import GenericWorkflowEngine
 
@@ -23,6 +23,6 @@ def peak() -> int:
 
 
 engine = GenericWorkflowEngine()
-engine.callbacks.replace([noop, noop, noop])
+engine.callbacks.replace(NOOPS[:3])
 engine.process(Token() for _ in range(int(sys.argv[1])))
 print(peak())
