@@ -26,8 +26,8 @@ def TRY(
     """Run tasks, and run all of them again when one raises an exception.
 
     Its list is ``[tasks, what is done on failure]``; the position between two attempts is that of
-    the list. Transitions are no failures: they pass. Before anything is done on failure, the error
-    is put under ``eng.extra_data["error"]`` as plain data: ``type``, ``message`` and ``attempts``.
+    the list. Transitions are no failures: they pass. Before tasks are run on failure, the error is
+    put under ``eng.extra_data["error"]`` as plain data: ``type``, ``message`` and ``attempts``.
 
     :param call: one task, or a list.
     :param retry: how many times to try again after the first failure.

@@ -357,6 +357,7 @@ def _all_ended(eng: Any, runs: Sequence[BranchRun], timeout: float | None = None
         wait_for_all([run.future for run in runs], timeout)
     except BaseException:
         _interrupt(runs)
+        _keep(runs)
         raise
     return None
 
@@ -370,6 +371,7 @@ async def _all_ended_in_loop(runs: Sequence[BranchRun], seconds: float | None) -
         await asyncio.wait([run.future for run in runs], timeout=seconds)
     except BaseException:
         _interrupt(runs)
+        _keep(runs)
         raise
 
 
@@ -391,18 +393,24 @@ def _join(runs: Sequence[BranchRun], timeout: float | None = None) -> None:
     """Write down how far the branches came, and raise what was raised in them."""
     unfinished = [run for run in runs if run.is_running]
     errors: list[BaseException] = [_timed_out(unfinished, timeout)] if unfinished else []
+    _keep(runs)
     for run in runs:
         if run in unfinished:
-            run.keep_position()
             continue
         error = _outcome(run.future)
-        if error is None:
-            run.keep_end()
-        else:
-            run.keep_position()
+        if error is not None:
             errors.append(error)
     _interrupt(unfinished)
     _raise_first_of_all(errors)
+
+
+def _keep(runs: Iterable[BranchRun]) -> None:
+    """Write down how far the branches came."""
+    for run in runs:
+        if run.is_running or _outcome(run.future) is not None:
+            run.keep_position()
+        else:
+            run.keep_end()
 
 
 def _timed_out(unfinished: Sequence[BranchRun], timeout: float | None) -> WorkflowError:

@@ -143,6 +143,8 @@ def _function_of_a_module(task: Any) -> tuple[str, str]:
         raise WorkflowDefinitionError(
             f"DEBUG_CYCLE reloads the module of its task, and {name!r} is no function of a module"
         )
+    if sys.modules[module].__spec__ is None:
+        raise WorkflowDefinitionError(f"DEBUG_CYCLE cannot reload {module}: it was not imported")
     as_condition(task, "DEBUG_CYCLE's task")
     return name, module
 

@@ -104,16 +104,12 @@ class _ForLoop:
         self.fixed = _fixed_items(source, order)
         self.key, self.setter = _setter(setter)
         self.label = f"{setter if isinstance(setter, str) else 'item'} in {_source_label(source)}"
-        self.kind = digest(f"FOR {self.label} {order}", body)
+        self.kind = digest(f"FOR {self.label} {order}", body, _items_text(source))
         self.caches = cache_data and not isinstance(source, Iterable)
 
     def take_up(self, obj: Any, eng: Any, proceed: Task) -> Any:
-        """Begin; or go on after a halt, or after an inner loop."""
-        frame = frames.find(eng, self.kind)
-        if frame is not None and frames.live_of(eng, frame) is not None:
-            return proceed(obj, eng)
-        if frame is None:
-            frame = frames.enter(eng, self.kind)
+        """Begin; or go on after a halt."""
+        frame = frames.find(eng, self.kind) or frames.enter(eng, self.kind)
         items = frame.get("items", self.fixed)
         if items is not None:
             _Walk(eng, frame, self, items)
@@ -156,6 +152,14 @@ def _source_label(source: Any) -> str:
     if isinstance(source, range):
         return repr(source)
     return f"a {type(source).__name__}" if isinstance(source, Iterable) else task_name(source)
+
+
+def _items_text(source: Any) -> str:
+    """Return the items as a text that is the same in any process, or nothing if they have none."""
+    if not isinstance(source, list | tuple | range | str) or len(source) > HANDFUL:
+        return ""
+    is_plain = all(isinstance(item, str | int | float | bool | None) for item in source)
+    return repr(list(source)) if is_plain else ""
 
 
 def _fixed_items(source: Any, order: str) -> Any:

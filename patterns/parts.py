@@ -131,9 +131,9 @@ def ask(value: Any, obj: Any, eng: Any) -> Any:
     return value(obj, eng) if callable(value) else value
 
 
-def digest(kind: str, branch: Iterable[Any]) -> str:
-    """Return a short text that tells loops over different tasks apart, the same in any process."""
-    names: list[str] = []
+def digest(kind: str, branch: Iterable[Any], *details: str) -> str:
+    """Return a short text that tells patterns over different tasks apart, in any process alike."""
+    names = list(details)
     waiting = list(branch)
     while waiting:
         step = waiting.pop()
