@@ -80,7 +80,8 @@ def mix(flow):
 
 def mix_without_for(flow):
     """The same with a WHILE for the FOR, which the peer ends in an error."""
-    return _mix(flow, [start_items, flow.WHILE(next_item_is_below_ten, [add_one, add_number, add_item])])
+    body = [add_one, add_number, add_item]
+    return _mix(flow, [start_items, flow.WHILE(next_item_is_below_ten, body)])
 
 
 def start_items(obj, eng):

@@ -14,7 +14,7 @@ from wfengine import frames
 from wfengine.callbacks import FROM_START, Definition, Shape, Task, cannot_be_called, task_name
 from wfengine.description import Description, Part
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
-from wfengine.frames import Frame, Live
+from wfengine.frames import FRAMES, Frame, Live
 
 from .parts import Branch, as_branch, as_condition, digest, named, then
 
@@ -109,7 +109,9 @@ class _ForLoop:
 
     def take_up(self, obj: Any, eng: Any, proceed: Task) -> Any:
         """Begin; or go on after a halt."""
-        frame = frames.find(eng, self.kind) or frames.enter(eng, self.kind)
+        frame = frames.find(eng, self.kind) if FRAMES in eng.extra_data else None
+        if frame is None:
+            frame = frames.enter(eng, self.kind)
         items = frame.get("items", self.fixed)
         if items is not None:
             _Walk(eng, frame, self, items)

@@ -1,4 +1,4 @@
-"""How thoroughly the property tests look: ``HYPOTHESIS_PROFILE=thorough pytest tests/properties``."""
+"""How thoroughly the property tests look; ``HYPOTHESIS_PROFILE=thorough`` for very."""
 
 import os
 

@@ -373,6 +373,25 @@ def test_restart_async_takes_the_same_points_as_restart():
     assert asyncio.run(main("first")) == [["a", *whole], whole]
 
 
+def test_restart_async_stops_on_halts_and_errors_unless_told_otherwise():
+    async def fail_or_halt(obj, eng):
+        if obj == "halts":
+            eng.halt()
+        raise LookupError(obj)
+
+    async def main():
+        eng = engine_for(fail_or_halt)
+        await eng.process_async(["fails", "halts"], stop_on_error=False, stop_on_halt=False)
+        with pytest.raises(LookupError):
+            await eng.restart_async("first", "first", stop_on_halt=False)
+        with pytest.raises(HaltProcessing):
+            await eng.restart_async("first", "first", stop_on_error=False)
+        await eng.restart_async("first", "first", stop_on_error=False, stop_on_halt=False)
+        return eng.has_completed
+
+    assert asyncio.run(main())
+
+
 def test_restart_async_refuses_what_restart_refuses():
     async def main():
         await engine_for(mark("a")).restart_async("current", "last")

@@ -251,6 +251,14 @@ def test_a_long_circle_is_found_too():
         clean(definition)
 
 
+def test_of_a_very_long_path_the_end_is_shown():
+    definition = [7]
+    for _ in range(100):
+        definition = [a, definition]
+    with pytest.raises(WorkflowDefinitionError, match=r"at \[\.\.\., (1, ){19}0\] is no task"):
+        clean(definition)
+
+
 def test_the_same_list_twice_is_no_circle():
     inner = [a]
     assert clean([inner, [inner]]) == [[a], [[a]]]

@@ -5,6 +5,7 @@ import pytest
 from wfengine import signals
 from wfengine.engine import (
     ActionMapper,
+    BranchFailure,
     GenericWorkflowEngine,
     MachineState,
     ProcessingFactory,
@@ -66,6 +67,17 @@ def test_a_child_has_a_definition_and_a_position_of_its_own():
     assert parent.state == MachineState()
     assert parent.callbacks.get() == [a, a]
     assert parent.objects == []
+
+
+def test_a_child_of_a_running_engine_has_no_tokens_yet():
+    seen = []
+
+    def look(obj, eng):
+        child = eng.child([a])
+        seen.append((len(child), child.current_object, child.has_completed))
+
+    engine_for(look).process([[], []])
+    assert seen == [(0, None, False)] * 2
 
 
 def test_a_child_starts_with_a_copy_of_extra_data():
@@ -138,6 +150,43 @@ def test_a_branch_that_nobody_waits_for_reports_to_the_outermost_engine():
     (failure,) = parent.failed_branches
     assert (failure.branch, failure.token_pos, failure.error) == ("0 (b)", 2, error)
     assert grandchild.failed_branches == []
+
+
+def test_a_failure_that_its_caller_told_of_is_kept_by_the_outermost_engine_only():
+    parent = engine_for(a)
+    grandchild = parent.child([a]).child([b])
+    error = ValueError("lost")
+    grandchild.keep_branch_failure("0 (b)", 2, error)
+    assert parent.failed_branches == [BranchFailure("0 (b)", 2, error)]
+    assert grandchild.failed_branches == []
+
+
+# What goes down
+
+
+def test_an_interrupt_of_the_parent_reaches_the_branches_that_its_task_runs():
+    def interrupt_outermost(obj, eng):
+        eng.parent.parent.interrupt()
+
+    eng, tokens = engine_for(branch(branch(a, interrupt_outermost, a), a), b), [[], []]
+    eng.process(tokens)
+    assert tokens == [["a"], []]
+    assert eng.state == MachineState(0, [1])
+
+
+def test_an_interrupt_reaches_no_branch_that_has_ended():
+    children = []
+
+    def keep_child(obj, eng):
+        child = eng.child([a])
+        child.process([obj])
+        children.append(child)
+        eng.interrupt()
+
+    engine_for(keep_child, b).process([[]])
+    token = []
+    children[0].process([token])
+    assert token == ["a"]
 
 
 # Hooks and signals

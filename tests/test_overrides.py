@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from wfengine.engine import GenericWorkflowEngine
+from wfengine.engine import Callbacks, GenericWorkflowEngine
 from wfengine.errors import (
     HaltProcessing,
     JumpCall,
@@ -331,6 +331,16 @@ def test_the_definition_may_be_another_for_the_next_token():
     tokens = [[], []]
     eng.process(tokens)
     assert tokens == [["old"], ["new"]]
+
+
+@pytest.mark.parametrize("clear", [Callbacks.clear, Callbacks.clear_all])
+def test_a_definition_that_a_task_clears_is_gone_for_the_next_token(clear):
+    eng = GenericWorkflowEngine()
+    eng.callbacks.replace([lambda obj, eng: clear(eng.callbacks), mark("a")])
+    tokens = [[], []]
+    with pytest.raises(KeyError, match=r"no callbacks under '\*'"):
+        eng.process(tokens)
+    assert tokens == [["a"], []]
 
 
 def test_an_override_on_the_instance_counts():

@@ -91,7 +91,16 @@ class Definition(list[Any]):
     :param description: what pattern it is, if any.
     """
 
-    __slots__ = ("_watched", "description", "is_choice", "is_loop", "lead", "shape", "steps")
+    __slots__ = (
+        "_watched",
+        "description",
+        "is_choice",
+        "is_loop",
+        "items",
+        "lead",
+        "shape",
+        "steps",
+    )
 
     def __init__(
         self,
@@ -101,6 +110,7 @@ class Definition(list[Any]):
         description: Description | None = None,
     ) -> None:
         super().__init__(items)
+        self.items = tuple(self)
         self.lead = lead
         self.shape = shape
         self.description = description

@@ -183,5 +183,5 @@ def old_error(name: str, module: str) -> Any:
     if name not in old:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     error, new = old[name]
-    _warn(name, new)
+    _warn(name, new, stacklevel=4)
     return error

@@ -135,9 +135,9 @@ def overridden(holder: Any, name: str, base: type) -> Any:
 
 def handler_of(error: BaseException, mapper: Any) -> Any:
     """Return the handler of an exception: by class name along its MRO, else ``Exception``."""
-    for family in type(error).__mro__:
-        for holder in (mapper, TransitionActions):
-            handler = getattr(holder, family.__name__, None)
-            if handler is not None:
-                return handler
-    raise AssertionError("TransitionActions handles every Exception")
+    return next(
+        handler
+        for family in type(error).__mro__
+        for holder in (mapper, TransitionActions)
+        if (handler := getattr(holder, family.__name__, None)) is not None
+    )

@@ -193,6 +193,11 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
                     lists.pop()
                     pos.pop()
                     depth -= 1
+                    if way is NO_WAY and depth:  # the one branch of a choice has been run
+                        way = ways.pop()
+                        lists.pop()
+                        pos.pop()
+                        depth -= 1
                     continue
                 else:
                     pos[0] = len(definition)
@@ -209,7 +214,7 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
                 lists.pop()
                 depth -= 1
         if result.__class__ is Enter:
-            here = lists[depth][pos[depth]]
+            here = lists[depth].items[pos[depth]]
             if here.__class__ is not Definition:
                 continue  # from a task that leads no list: ignored as any other value
             ways.append(way)
@@ -217,7 +222,7 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
                 lists.append(here)
                 ways.append(NO_WAY)
                 pos.append(result.index)
-                here = here[result.index]
+                here = here.items[result.index]
                 depth += 1
             lists.append(here)
             pos.append(0)

@@ -290,7 +290,11 @@ def _labelled_field(value: Any, path: str, lane: str, attribute: Any) -> Any:
             labelled(branch, f"{path}.{place}", f"{lane} {kind} {path}.{place}")
             for place, branch in enumerate(value)
         )
-    return _of_lane(value, lane) if attribute.metadata.get("is_token_key") else labelled(value, path, lane)
+    return (
+        _of_lane(value, lane)
+        if attribute.metadata.get("is_token_key")
+        else labelled(value, path, lane)
+    )
 
 
 def _of_lane(key: Any, lane: str) -> Any:

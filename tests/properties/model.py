@@ -164,6 +164,11 @@ class Machine:
         places = {"prev": [*outer, max(index - 1, 0)], "next": [*outer, index + 1], "first": [0]}
         token_pos, position = found.get(obj, self.token_pos), places.get(task, self.position)
         token_pos = max(token_pos, 0)
+        if (obj, task) != ("current", "current") and (token_pos, position) == (
+            self.token_pos,
+            self.position,
+        ):
+            raise Unspecified("whether this is the current task, or the same one anew")
         if task == "first" or token_pos != self.token_pos:
             self.memory = {}
         elif position != self.position:
@@ -181,7 +186,7 @@ class Machine:
         self._run(tokens, start)
         self.is_done = True
 
-    def _run(
+    def _run(  # noqa: C901 - the rules, one after the other
         self,
         tokens: list[Token],
         start: list[int] | None = None,
@@ -303,9 +308,7 @@ class Machine:
                     return
             inside, again = [], True
 
-    def _entrance(
-        self, steps: Steps, path: list[int], guarded: bool, again: bool
-    ) -> list[int]:
+    def _entrance(self, steps: Steps, path: list[int], guarded: bool, again: bool) -> list[int]:
         self._go_to(path)
         if again and steps.remembers:
             self._recall(path)
@@ -381,9 +384,7 @@ class Machine:
 
     def arrive(self, call: Any, item: Any = None) -> Any:
         """Run a user's callable; returns its answer, or raises what it raises or hands over."""
-        return perform(
-            self.world.arrive(call, self.token, self.token_pos, self.position, item)
-        )
+        return perform(self.world.arrive(call, self.token, self.token_pos, self.position, item))
 
 
 def perform(act: Any) -> Any:

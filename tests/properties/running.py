@@ -134,7 +134,7 @@ def name_of_own(callback: Any) -> str:
 
 
 @contextmanager
-def listening(engine: Any, to_tasks: bool) -> Iterator[Heard]:
+def listening(engine: Any, to_tasks: bool) -> Iterator[Heard]:  # noqa: C901 - one signal after the other
     """Write down the signals that an engine sends."""
     heard = Heard()
 

@@ -89,12 +89,16 @@ OPERANDS = st.one_of(
     READINGS,
     st.builds(d.EngGet, KEYS, st.one_of(st.none(), NUMBERS)),
     st.builds(d.ObjGet, KEYS),
-    st.builds(d.ObjGet, st.lists(KEYS, max_size=2).map(tuple), st.sampled_from(["all", "any", "one"])),
+    st.builds(
+        d.ObjGet, st.lists(KEYS, max_size=2).map(tuple), st.sampled_from(["all", "any", "one"])
+    ),
 )
 ORDERS = st.sampled_from(["eq", "==", "ne", "!=", "gt", ">", "gte", ">=", "lt", "<", "lte", "<="])
 COMPARISONS = st.one_of(
     st.builds(d.Cmp, OPERANDS, OPERANDS, ORDERS),
-    st.builds(d.Cmp, OPERANDS, st.lists(NUMBERS, max_size=3).map(tuple), st.sampled_from(["in", "not in"])),
+    st.builds(
+        d.Cmp, OPERANDS, st.lists(NUMBERS, max_size=3).map(tuple), st.sampled_from(["in", "not in"])
+    ),
     st.builds(d.Cmp, st.lists(NUMBERS, max_size=3).map(tuple), OPERANDS, st.just("contains")),
 )
 
@@ -148,7 +152,9 @@ def jumps(temper: str) -> Any:
         st.builds(d.Halt, st.builds(d.Reading, MESSAGES), st.one_of(st.none(), READINGS)),
         st.builds(d.Error, MESSAGES),
     ]
-    return weighted((3, st.one_of(near)), (1, st.one_of(far))) if temper == WILD else st.one_of(near)
+    return (
+        weighted((3, st.one_of(near)), (1, st.one_of(far))) if temper == WILD else st.one_of(near)
+    )
 
 
 @cache
@@ -249,9 +255,7 @@ def _choices(temper: str, branch: Any) -> Any:
 
 
 def _rescues(branch: Any) -> Any:
-    return st.one_of(
-        st.none(), st.builds(d.Raised, st.sampled_from(["", "our rescue"])), branch
-    )
+    return st.one_of(st.none(), st.builds(d.Raised, st.sampled_from(["", "our rescue"])), branch)
 
 
 @cache

@@ -1,13 +1,14 @@
 """A run that was halted goes on as if nothing had been, or wherever it is told to."""
 
+from functools import partial
 from typing import Any
 
 from attrs import evolve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from .definitions import BESIDE, Act, Halt, Parallel, parts_of
-from .running import Case, EngineRun, ModelRun, Observed, Way
+from .definitions import BESIDE, Act, Halt, parts_of
+from .running import Case, EngineRun, ModelRun, Observed
 from .strategies import RESTARTS, cases, scripts_of, specified
 
 HALTED = ("halted", "", "injected")
@@ -80,7 +81,7 @@ def restart_both(data: Any, case: Case, halt_at: tuple[str, int] | None, restart
     assert end_of(engine.process()) == end_of(expected)
     for obj, task in restarts:
         assume(expected.outcome[0] == "halted")
-        expected = specified(lambda: model.restart(obj, task))
+        expected = specified(partial(model.restart, obj, task))
         assert end_of(engine.restart(obj, task)) == end_of(expected)
 
 

@@ -107,7 +107,9 @@ def test_hooks_see_each_task_at_its_position_and_change_nothing(
 
     watched = [(kind == MAIN, place) for kind, place in model.machine.watched if kind != APART]
     if is_concurrent(case):
-        watched, before, after = ([seen for seen in each if seen[0]] for each in (watched, before, after))
+        watched, before, after = (
+            [seen for seen in each if seen[0]] for each in (watched, before, after)
+        )
     assert before == watched
     assert sorted(after) == sorted(before)
 

