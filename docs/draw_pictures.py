@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from draft_task import draft
 from drawing import (
     BACK,
     BOX_HEIGHT,
@@ -47,10 +48,6 @@ def task_named(name: str) -> Callable[[Any, Any], None]:
 
     task.__name__ = name
     return task
-
-
-def draft(obj: Any, eng: Any) -> None:
-    """Stands for a task that is still being written."""
 
 
 NAMES = "before after first second third last passed_over never_reached instead is_ready size"
@@ -279,8 +276,8 @@ def then_last(drawing: Drawing, part: Drawing) -> Drawing:
 
 
 def draw_loop(step: Any, description: Description, path: Position) -> Drawing:
-    question = diamond(description.label, path)
-    body = [draw(each, (*path, index)) for index, each in enumerate(step)]
+    question = diamond(description.label, (*path, 0))
+    body = [draw(each, (*path, index)) for index, each in enumerate(step) if index]
     answers = ("true", "false") if description.kind == "WHILE" else ("next item", "no more")
     loop, spans = stacked([question, *body])
     loop.note(7, spans[0][1] + 17, answers[0])

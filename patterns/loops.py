@@ -11,10 +11,11 @@ from threading import Lock
 from typing import Any
 
 from wfengine import frames
-from wfengine.callbacks import FROM_START, Definition, Shape, Task, cannot_be_called, task_name
+from wfengine.callbacks import Definition, Shape, Task, cannot_be_called, task_name
 from wfengine.description import Description, Part
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
 from wfengine.frames import FRAMES, Frame, Live
+from wfengine.interpreter import LEAVE
 
 from .parts import Branch, as_branch, as_condition, digest, named, then
 
@@ -26,7 +27,7 @@ HANDFUL = 1000
 def WHILE(cond: Task, branch: Branch) -> Definition:
     """Run the branch again and again while the condition holds.
 
-    Its list is ``[task, task, ...]``; the position at the condition is that of the list.
+    Its list is ``[condition, task, task, ...]``, which starts over at its end.
     """
     condition = as_condition(cond, "WHILE's condition")
     body = as_branch(branch, "WHILE's branch")
@@ -34,16 +35,19 @@ def WHILE(cond: Task, branch: Branch) -> Definition:
     def lead(obj: Any, eng: Any) -> Any:
         holds = condition(obj, eng)
         if holds is True:
-            return FROM_START
-        return then(holds, lambda answer: FROM_START if answer else None)
+            return None
+        if holds is False:
+            return LEAVE
+        return then(holds, lambda answer: None if answer else LEAVE)
 
     description = Description(
         "WHILE",
-        roles=("body",) * len(body),
+        roles=("condition", *("body",) * len(body)),
         parts=(Part("condition", condition),),
         label=task_name(condition),
     )
-    return Definition(body, named(lead, "WHILE"), Shape.LOOP, description)
+    steps = [named(lead, "WHILE"), *body]
+    return Definition(steps, shape=Shape.LOOP, description=description)
 
 
 def FOR(
@@ -51,9 +55,9 @@ def FOR(
 ) -> Definition:
     """Run the branch once for each item of a source.
 
-    Its list is ``[task, task, ...]``; the position, while it goes to the next item, is that of the
-    list. The loop's count is kept with the position: halted inside and taken up again, it goes on
-    with the same item. After the loop the last value can still be read.
+    Its list is ``[next item, task, task, ...]``, which starts over at its end. The loop's count is
+    kept with the position: halted inside and taken up again, it goes on with the same item. After
+    the loop the last value can still be read.
 
     :param source: an iterable, or a callable ``(obj, eng)`` that returns one; the callable is
         asked once each time the loop is entered, and once more after a halt was taken up again.
@@ -74,21 +78,22 @@ def FOR(
         number = walk.number + 1
         if number >= walk.size and (not walk.is_lazy or walk.ends_before(number)):
             frames.leave(eng, walk.frame)
-            return None
+            return LEAVE
         if key is None:
             return loop.put_by_call(obj, eng, walk, number)
         eng.extra_data[key] = walk.items[number]
         walk.number = walk.frame["turn"] = number
-        return FROM_START
+        return None
 
     description = Description(
         "FOR",
-        roles=("body",) * len(body),
+        roles=("next", *("body",) * len(body)),
         parts=(Part("source", source), Part("setter", setter)),
         label=loop.label,
         options={"order": order, "cache_data": cache_data},
     )
-    return Definition(body, named(lead, "FOR"), Shape.LOOP, description)
+    steps = [named(lead, "FOR"), *body]
+    return Definition(steps, shape=Shape.LOOP, description=description)
 
 
 class _ForLoop:
@@ -109,9 +114,9 @@ class _ForLoop:
 
     def take_up(self, obj: Any, eng: Any, proceed: Task) -> Any:
         """Begin; or go on after a halt."""
-        frame = frames.find(eng, self.kind) if FRAMES in eng.extra_data else None
+        frame = frames.find(eng, self.kind, levels=1) if FRAMES in eng.extra_data else None
         if frame is None:
-            frame = frames.enter(eng, self.kind)
+            frame = frames.enter(eng, self.kind, levels=1)
         items = frame.get("items", self.fixed)
         if items is not None:
             _Walk(eng, frame, self, items)
@@ -128,9 +133,8 @@ class _ForLoop:
     def put_by_call(self, obj: Any, eng: Any, walk: _Walk, number: int) -> Any:
         """Hand an item to the setter, then go through the body."""
 
-        def go_on(_: Any) -> Any:
+        def go_on(_: Any) -> None:
             walk.number = walk.frame["turn"] = number
-            return FROM_START
 
         return then(self.setter(obj, eng, walk.items[number]), go_on)
 

@@ -13,7 +13,6 @@ from wfengine.callbacks import (
     Definition,
     Task,
     cannot_be_called,
-    enter,
     task_name,
 )
 from wfengine.errors import WorkflowDefinitionError
@@ -42,7 +41,7 @@ def as_element(branch: Branch | None, of: str) -> Any:
 
 def _is_list_of_tasks(branch: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     """Return whether it is a plain list, and not a pattern, which is a list with a lead."""
-    is_pattern = isinstance(branch, Definition) and branch.lead is not enter
+    is_pattern = isinstance(branch, Definition) and branch.is_pattern
     return isinstance(branch, list | tuple) and not is_pattern
 
 

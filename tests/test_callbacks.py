@@ -396,7 +396,7 @@ def test_a_copied_loop_still_loops():
 
 def test_a_loop_rebuilt_with_other_tasks_still_loops():
     loop = WHILE(lambda obj, eng: len(obj) < 2, a)
-    rebuilt = loop.rebuilt([lambda obj, eng: obj.append("turn")], loop.lead)
+    rebuilt = loop.rebuilt([loop[0], lambda obj, eng: obj.append("turn")], loop.lead)
     token = []
     eng = GenericWorkflowEngine()
     eng.callbacks.replace([rebuilt])

@@ -164,13 +164,14 @@ def test_the_task_that_was_jumped_to_is_the_current_one(process):
 @pytest.mark.parametrize(
     ("steer", "rest"),
     [
-        (lambda eng: eng.jump_call(2), ["d"]),
-        (lambda eng: eng.jump_call(1), ["c", "d"]),
-        (lambda eng: eng.break_current_loop(), ["e"]),
+        (lambda eng: eng.jump_call(2), ["c", "d"]),
+        (lambda eng: eng.break_current_loop(), ["c", "d"]),
+        (lambda eng: eng.jump_call(2, levels=1), ["d"]),
+        (lambda eng: eng.break_current_loop(2), ["e"]),
     ],
-    ids=["over the next", "to the next", "break"],
+    ids=["past the end", "break", "further out", "break two"],
 )
-def test_a_condition_steers_in_the_list_where_its_loop_stands(process, turns, steer, rest):
+def test_a_condition_steers_in_the_list_of_its_loop(process, turns, steer, rest):
     """Whether it is asked for the first time or again."""
 
     def condition(obj, eng):

@@ -75,7 +75,7 @@ class Shape(Enum):
     """How the engine goes through a nested list."""
 
     STRAIGHT = "straight"  # from the first element to the last
-    LOOP = "loop"  # straight, and at its end its lead is asked again
+    LOOP = "loop"  # straight, again and again, until a task in it leaves the list
     CHOICE = "choice"  # only the element that its lead names, which is itself a list
 
 
@@ -121,6 +121,11 @@ class Definition(list[Any]):
             for index, item in enumerate(self)
         )
         self._watched: Steps | None = None
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is more than a list of tasks, so that it stands for itself as an element."""
+        return self.lead is not enter or self.shape is not Shape.STRAIGHT
 
     @property
     def watched(self) -> Steps:
@@ -179,7 +184,7 @@ def clean(callbacks: Iterable[Raw]) -> Definition:
     :raises WorkflowDefinitionError: for something that is no task, naming it and its path.
     """
     if isinstance(callbacks, Definition):
-        return callbacks if callbacks.lead is enter else Definition([callbacks])
+        return Definition([callbacks]) if callbacks.is_pattern else callbacks
     levels = [_Level(callbacks, [], closes=True)]
     while True:
         level = levels[-1]

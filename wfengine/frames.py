@@ -19,11 +19,14 @@ FRAMES = "_frames"
 Frame = dict[str, Any]
 
 
-def enter(eng: Any, kind: str) -> Frame:
-    """Begin a frame for what is inside of the current task or lead."""
-    frame: Frame = {"kind": kind, "depth": len(eng.state.callback_pos)}
+def enter(eng: Any, kind: str, levels: int = 0) -> Frame:
+    """Begin a frame for what is inside of the current task or lead.
+
+    :param levels: or of a list so many lists further out.
+    """
+    frame: Frame = {"kind": kind, "depth": len(eng.state.callback_pos) - levels}
     if FRAMES in eng.extra_data:
-        drop_inner(eng)
+        drop_from(eng, frame["depth"])
     eng.extra_data.setdefault(FRAMES, []).append(frame)
     return frame
 
@@ -61,10 +64,14 @@ def drop_inner(eng: Any, keep: bool = False) -> None:
 
     :param keep: but not its own frame.
     """
+    drop_from(eng, len(eng.state.callback_pos) + keep)
+
+
+def drop_from(eng: Any, depth: int) -> None:
+    """Forget all frames from a depth on."""
     frames = eng.extra_data.get(FRAMES)
     if frames is None:
         return
-    depth = len(eng.state.callback_pos) + keep
     while frames and frames[-1]["depth"] >= depth:
         frames.pop()
     while eng.live is not None and eng.live.frame["depth"] >= depth:

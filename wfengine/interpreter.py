@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from copy import copy
-from itertools import chain
+from itertools import chain, cycle
 from typing import Any
 
-from wfengine.callbacks import FROM_START, Definition, Enter, Visit, enter, task_name
+from wfengine.callbacks import Definition, Enter, Visit, enter, task_name
 from wfengine.errors import (
     BreakFromThisLoop,
     JumpCall,
@@ -175,33 +175,19 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
                 if result is not None or interrupts:
                     break
             else:
-                here = lists[depth]
-                if here.is_loop:
-                    pos.pop()
-                    if interrupts:
-                        take_request(interrupts, iter([(pos[-1], here.lead)]), pos)
-                    result = here.lead(obj, eng) if visit is None else Visit(here.lead)
-                    if result is FROM_START and not interrupts:
-                        pos.append(0)
-                        way = iter(here.steps)
-                        continue
-                    way = ways.pop()
-                    lists.pop()
-                    depth -= 1
-                elif depth:
-                    way = ways.pop()
-                    lists.pop()
-                    pos.pop()
-                    depth -= 1
-                    if way is NO_WAY and depth:  # the one branch of a choice has been run
-                        way = ways.pop()
-                        lists.pop()
-                        pos.pop()
-                        depth -= 1
-                    continue
-                else:
+                if not depth:
                     pos[0] = len(definition)
                     return
+                way = ways.pop()
+                lists.pop()
+                pos.pop()
+                depth -= 1
+                if way is NO_WAY and depth:  # the one branch of a choice has been run
+                    way = ways.pop()
+                    lists.pop()
+                    pos.pop()
+                    depth -= 1
+                continue
             if interrupts or result.__class__ not in MOVES:
                 result = yield from settle_task(result, obj, eng, visit)
         except StopIteration as error:  # which may not leave a generator as it is
@@ -209,10 +195,6 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
         except (JumpCall, BreakFromThisLoop) as transition:
             forget_raised(interrupts)
             result = transition
-            if len(pos) == depth:  # it came from the lead of a loop at its end
-                way = ways.pop()
-                lists.pop()
-                depth -= 1
         if result.__class__ is Enter:
             here = lists[depth].items[pos[depth]]
             if here.__class__ is not Definition:
@@ -227,7 +209,13 @@ def walk(  # noqa: C901, PLR0912, PLR0915 - the one loop, in one piece
             lists.append(here)
             pos.append(0)
             depth += 1
-            way = iter(here.steps if visit is None else here.watched)
+            steps = here.steps if visit is None else here.watched
+            way = cycle(steps) if here.is_loop else iter(steps)
+        elif result is LEAVE and depth:  # the end of a loop, which has nothing to be dropped
+            way = ways.pop()
+            lists.pop()
+            pos.pop()
+            depth -= 1
         elif result is not None:
             way = move(result, eng, lists, ways, visit is not None)
             depth = len(ways)
@@ -249,9 +237,11 @@ def stand(
 
 
 def way_from(here: Definition, index: int, is_watched: bool) -> Any:
-    """Go through a list from an index on; of a choice only through that element."""
-    end = index + 1 if here.is_choice else None
-    return iter((here.watched if is_watched else here.steps)[index:end])
+    """Go through a list from an index on: a loop without end, of a choice only that element."""
+    steps = here.watched if is_watched else here.steps
+    if here.is_loop:
+        return chain(steps[index:], cycle(steps))
+    return iter(steps[index : index + 1 if here.is_choice else None])
 
 
 def move(

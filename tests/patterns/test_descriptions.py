@@ -97,14 +97,14 @@ PATTERNS: dict[str, Any] = {
 
 ROLES = {
     "CHOICE": ("branch", "branch", "branch"),
-    "FOR": ("body", "body"),
+    "FOR": ("next", "body", "body"),
     "IF": ("then",),
     "IF_ELSE": ("then", "else"),
     "IF_NOT": ("then",),
     "SIMPLE_MERGE": ("branch", "jump", "branch", "jump", "last"),
     "SYNCHRONIZE": ("branches", "last"),
     "TRY": ("body", "onfailure"),
-    "WHILE": ("body", "body"),
+    "WHILE": ("condition", "body", "body"),
 }
 """The roles of the elements of those patterns that are lists."""
 

@@ -258,7 +258,7 @@ def test_a_source_that_failed_is_asked_again(run: Way, take_up: Any) -> None:
     engine, token = run.engine(definition), []
     with pytest.raises(ValueError, match="broken"):
         run.process(engine, [token])
-    assert engine.state.callback_pos == [1]
+    assert engine.state.callback_pos == [1, 0]
     take_up(engine, definition)
     assert token == ["before", 1, 2]
 
@@ -385,10 +385,12 @@ def test_a_jump_past_the_end_of_the_body_leaves_the_loop(run: Way) -> None:
     assert run.trace(loop, run.add("after")) == [1, "after"]
 
 
-@pytest.mark.parametrize("step", [-1, -50])
-def test_a_jump_back_in_the_body_keeps_the_item(run: Way, step: int) -> None:
+@pytest.mark.parametrize(("step", "values"), [(-1, [1, 1, 2]), (-2, [1, 2]), (-50, [1, 2])])
+def test_a_jump_back_in_the_body_keeps_the_item_unless_it_goes_to_before_the_first_task(
+    run: Way, step: int, values: list[int]
+) -> None:
     again = TASK_JUMP_IF(run.answers(True, False), step)
-    assert run.trace(FOR([1, 2], "item", [run.add_value(), again])) == [1, 1, 2]
+    assert run.trace(FOR([1, 2], "item", [run.add_value(), again])) == values
 
 
 LEAVING = {
@@ -442,7 +444,7 @@ def test_an_error_in_the_body_reaches_the_caller_with_the_position_kept(run: Way
     engine = run.engine([add("a"), FOR([1], "item", [add("b"), run.fails()])])
     with pytest.raises(ValueError, match="broken"):
         run.process(engine, [[]])
-    assert engine.state.callback_pos == [1, 1]
+    assert engine.state.callback_pos == [1, 2]
 
 
 # Halts

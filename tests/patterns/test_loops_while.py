@@ -42,9 +42,9 @@ def test_a_break_leaves_while(run: Way) -> None:
     assert run.trace(loop, run.add("after")) == ["in", "after"]
 
 
-def test_a_jump_back_in_while_stays_in_the_same_turn(run: Way) -> None:
+def test_a_jump_to_before_the_first_task_asks_the_condition_again(run: Way) -> None:
     again = TASK_JUMP_IF(run.answers(True, False), -50)
-    loop = WHILE(run.holds(1), [run.add("in"), again, run.add("on")])
+    loop = WHILE(run.holds(2), [run.add("in"), again, run.add("on")])
     assert run.trace(loop, run.add("after")) == ["in", "in", "on", "after"]
 
 
@@ -62,7 +62,7 @@ def test_while_halted_inside_goes_on_with_the_same_turn(run: Way, take_up: Any) 
     engine, token = run.engine(definition()), []
     with pytest.raises(HaltProcessing):
         run.process(engine, [token])
-    assert (token, engine.state.callback_pos) == (["a", "b", "a"], [0, 1])
+    assert (token, engine.state.callback_pos) == (["a", "b", "a"], [0, 2])
     take_up(engine, definition())
     assert token == ["a", "b", "a", "b", "a", "b", "after"]
 
@@ -76,7 +76,7 @@ def test_a_condition_of_while_that_was_interrupted_is_asked_again(
     engine, token = run.engine(definition), []
     with pytest.raises(interruption):
         run.process(engine, [token])
-    assert engine.state.callback_pos == [0]
+    assert engine.state.callback_pos == [0, 0]
     take_up(engine, definition)
     assert token == ["after"]
 
@@ -90,7 +90,7 @@ def test_an_error_in_while_is_taken_up_where_it_was_raised(run: Way, take_up: An
     engine, token = run.engine(definition()), []
     with pytest.raises(ValueError, match="broken"):
         run.process(engine, [token])
-    assert engine.state.callback_pos == [0, 1, 0]
+    assert engine.state.callback_pos == [0, 2, 0]
     take_up(engine, definition())
     assert token == ["a", "b", "a", "b"]
 

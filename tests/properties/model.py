@@ -102,11 +102,10 @@ class Steps:
     """A list of steps.
 
     :param lead: asked at the list's own position for the index at which to enter it, or None to
-        pass it by; every pattern has one, and a plain list has none.
-    :param is_loop: whether the lead is asked again when the list has come to its end.
+        pass it by; a plain list has none.
+    :param is_loop: whether the list starts over when it has come to its end.
     :param is_choice: whether only that element is run at which the list was entered.
     :param is_attempt: whether a failure in its first element is a matter of the lead.
-    :param remembers: whether its lead needs to know what it did before.
     """
 
     items: list[Any]
@@ -114,7 +113,6 @@ class Steps:
     is_loop: bool = False
     is_choice: bool = False
     is_attempt: bool = False
-    remembers: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -164,10 +162,8 @@ class Machine:
         places = {"prev": [*outer, max(index - 1, 0)], "next": [*outer, index + 1], "first": [0]}
         token_pos, position = found.get(obj, self.token_pos), places.get(task, self.position)
         token_pos = max(token_pos, 0)
-        if (obj, task) != ("current", "current") and (token_pos, position) == (
-            self.token_pos,
-            self.position,
-        ):
+        is_same = (token_pos, position) == (self.token_pos, self.position)
+        if is_same and (obj, task) != ("current", "current") and self.memory:
             raise Unspecified("whether this is the current task, or the same one anew")
         if task == "first" or token_pos != self.token_pos:
             self.memory = {}
@@ -186,7 +182,7 @@ class Machine:
         self._run(tokens, start)
         self.is_done = True
 
-    def _run(  # noqa: C901 - the rules, one after the other
+    def _run(  # noqa: C901 - one rule after the other
         self,
         tokens: list[Token],
         start: list[int] | None = None,
@@ -241,7 +237,7 @@ class Machine:
 
     def _run_definition(self) -> None:
         try:
-            self._run_list(self.definition, [], self.position, guarded=False)
+            self._run_list(self.definition, [], self.position)
         except BreakFromThisLoop:
             pass
         except JumpCall:
@@ -250,72 +246,73 @@ class Machine:
 
     # The lists.
 
-    def _run_list(self, steps: Steps, path: list[int], start: list[int], guarded: bool) -> bool:
-        """Run a list from a position inside it; returns whether it has come to its end."""
+    def _run_list(self, steps: Steps, path: list[int], start: list[int]) -> None:
+        """Run a list from a position inside it."""
         index, inside = start[0], start[1:]
-        while index < len(steps.items):
-            try:
-                self._run_element(steps.items[index], [*path, index], inside, guarded)
-            except JumpCall as jump:
-                if jump.levels:
-                    raise JumpCall(jump.offset, jump.levels - 1) from None
-                index = self._target(steps, index, jump.offset)
-                if index >= len(steps.items):
-                    return False
-            except BreakFromThisLoop as leave:
-                if leave.levels > 1:
-                    raise BreakFromThisLoop(leave.levels - 1) from None
-                return False
-            else:
-                if steps.is_choice:
-                    return True
-                index += 1
-            inside = []
+        while True:
+            if steps.is_loop and index >= len(steps.items):
+                index = 0
+            if index >= len(steps.items):
+                return
+            following = self._index_after(steps, path, index, inside)
+            if following is None:
+                return
+            index, inside = following, []
             self.memory.pop((*path, index), None)
-        return True
 
-    def _target(self, steps: Steps, index: int, offset: int) -> int:
+    def _index_after(
+        self, steps: Steps, path: list[int], index: int, inside: list[int]
+    ) -> int | None:
+        """Run one element; returns where to go on, or None to leave the list."""
+        try:
+            self._run_element(steps.items[index], [*path, index], inside)
+        except JumpCall as jump:
+            if jump.levels:
+                raise JumpCall(jump.offset, jump.levels - 1) from None
+            return self._target(steps, index, jump.offset)
+        except BreakFromThisLoop as leave:
+            if leave.levels > 1:
+                raise BreakFromThisLoop(leave.levels - 1) from None
+            return None
+        return None if steps.is_choice else index + 1
+
+    def _target(self, steps: Steps, index: int, offset: int) -> int | None:
         target = max(index + offset, 0)
-        if steps.is_choice and target < len(steps.items):
+        if target >= len(steps.items):
+            return None
+        if steps.is_choice:
             raise Unspecified("a jump from one branch of a choice to a branch of it")
-        if offset == 0 and tuple(self.position) in self.memory:
-            raise Unspecified("a loop that is under way jumps to itself")
         return target
 
-    def _run_element(self, element: Any, path: list[int], inside: list[int], guarded: bool) -> None:
+    def _run_element(self, element: Any, path: list[int], inside: list[int]) -> None:
         self._go_to([*path, *inside])
         if isinstance(element, Steps):
-            self._run_nested(element, path, inside, guarded)
+            self._run_nested(element, path, inside)
         else:
-            self._run_task(element, guarded)
+            self._run_task(element)
 
-    def _run_nested(self, steps: Steps, path: list[int], inside: list[int], guarded: bool) -> None:
+    def _run_nested(self, steps: Steps, path: list[int], inside: list[int]) -> None:
         """Run a list in a list, perhaps from a position inside it."""
-        again = False
         while True:
-            start = inside or self._entrance(steps, path, guarded, again)
+            start = inside or self._entrance(steps, path)
             if not start:
                 return
-            is_guarded = guarded or (steps.is_attempt and start[0] == 0)
             try:
-                has_ended = self._run_list(steps, path, start, is_guarded)
+                self._run_list(steps, path, start)
             except Failure as failure:
                 if not steps.is_attempt or start[0] != 0:
                     raise
                 self._recall(path)["failure"] = failure
             else:
-                if not (steps.is_loop and has_ended):
-                    return
-            inside, again = [], True
+                return
+            inside = []
 
-    def _entrance(self, steps: Steps, path: list[int], guarded: bool, again: bool) -> list[int]:
+    def _entrance(self, steps: Steps, path: list[int]) -> list[int]:
         self._go_to(path)
-        if again and steps.remembers:
-            self._recall(path)
-        index = self._run_task(steps.lead, guarded) if steps.lead else 0
+        index = self._run_task(steps.lead) if steps.lead else 0
         return [] if index is None else [index]
 
-    def _run_task(self, step: Step, guarded: bool) -> Any:
+    def _run_task(self, step: Step) -> Any:
         self.watched.append((self.kind, tuple(self.position)))
         if len(self.watched) > STEPS:
             raise Endless
@@ -328,10 +325,7 @@ class Machine:
             self.task_signals.append(("task_finished", signal, name))
             raise
         except Failure as failure:
-            # The rules do not say whether a task that failed inside a TRY has failed or finished.
-            self.task_signals.append(
-                (ANY, signal, ANY) if guarded else ("task_failed", signal, failure.name)
-            )
+            self.task_signals.append(("task_failed", signal, failure.name))
             raise
         self.task_signals.append(("task_finished", signal, None if step.name else ANY))
         return found
@@ -352,9 +346,9 @@ class Machine:
             raise Unspecified("a pattern that has not been entered by its lead")
         return memory
 
-    def remembered(self, begin: Callable[[], Any]) -> Any:
-        """Return what the current task or lead remembers; where that is nothing, begin."""
-        place = tuple(self.position)
+    def remembered(self, begin: Callable[[], Any], of_list: bool = False) -> Any:
+        """Return what the current task or lead, or its list, remembers; if nothing, begin."""
+        place = tuple(self.position[:-1] if of_list else self.position)
         if place not in self.memory:
             self.memory[place] = begin()
         return self.memory[place]
@@ -587,10 +581,11 @@ def _(node: d.IfElse) -> Any:
 
 @lay_out.register
 def _(node: d.While) -> Any:
-    def ask(machine: Machine) -> int | None:
-        return 0 if value_of(node.condition, machine) else None
+    def ask(machine: Machine) -> None:
+        if not value_of(node.condition, machine):
+            raise BreakFromThisLoop
 
-    return Steps(branch_of(node.body).items, Step(ask), is_loop=True)
+    return Steps([Step(ask), *branch_of(node.body).items], is_loop=True)
 
 
 @lay_out.register
@@ -601,18 +596,17 @@ def _(node: d.For) -> Any:
         items = range(len(node.items)) if node.source == "range" else node.items
         return {"left": list(items) if node.order == "ASC" else list(reversed(items))}
 
-    def take(machine: Machine) -> int | None:
-        left = machine.remembered(lambda: begin(machine))["left"]
+    def next_item(machine: Machine) -> None:
+        left = machine.remembered(lambda: begin(machine), of_list=True)["left"]
         if not left:
-            return None
+            raise BreakFromThisLoop
         if isinstance(node.setter, str):
             machine.put(node.setter, left[0])
         elif node.setter is not None:
             machine.arrive(node.setter, left[0])
         left.pop(0)
-        return 0
 
-    return Steps(branch_of(node.body).items, Step(take), is_loop=True, remembers=True)
+    return Steps([Step(next_item), *branch_of(node.body).items], is_loop=True)
 
 
 @lay_out.register
@@ -724,7 +718,7 @@ def _(node: d.Try) -> Any:
         machine.put("error", error)
 
     elements = [branch_of(node.body), *instead]
-    return Steps(elements, Step(decide), is_choice=True, is_attempt=True, remembers=True)
+    return Steps(elements, Step(decide), is_choice=True, is_attempt=True)
 
 
 @lay_out.register

@@ -223,7 +223,8 @@ def _splits(some: Any) -> Any:
 
 def _loops(temper: str, branch: Any) -> Any:
     setter = st.one_of(KEYS, st.none(), st.builds(d.Setter, _script(acts(temper, by_value=False))))
-    items = st.lists(st.integers(0, 9), max_size=3).map(tuple)
+    some = st.lists(st.integers(0, 9), min_size=1, max_size=3).map(tuple)
+    items = weighted((6, some), (1, st.just(())))
     order = st.sampled_from(["ASC", "DSC"])
     return st.one_of(
         st.builds(d.For, st.sampled_from(["list", "tuple", "range"]), items, setter, branch, order),
@@ -259,9 +260,9 @@ def _rescues(branch: Any) -> Any:
 
 
 @cache
-def definitions(tempers: tuple[str, ...] = (CALM, JUMPY, FAILING, WILD), depth: int = 3) -> Any:
+def definitions(depth: int = 3) -> Any:
     """Return a definition with at least one task."""
-    whole = st.sampled_from(tempers).flatmap(
+    whole = st.sampled_from([CALM, WILD, JUMPY, WILD, FAILING, WILD]).flatmap(
         lambda temper: st.lists(chunks(temper, depth), min_size=2, max_size=6)
     )
     return whole.map(lambda parts: d.labelled(_with_a_task(_joined(parts))))
@@ -277,7 +278,7 @@ def cases(definition: Any = None) -> Any:
     return st.builds(
         Case,
         definitions() if definition is None else definition,
-        st.sampled_from([1, 2, 2, 3, 3, 0]),
+        weighted((9, st.integers(1, 3)), (1, st.just(0))),
         st.booleans(),
         st.booleans(),
     )
