@@ -13,7 +13,7 @@ from wfengine.errors import WorkflowDefinitionError, WorkflowTransition
 from wfengine.frames import Frame, Live
 from wfengine.interpreter import AskAgain
 
-from .parts import Branch, as_branch, as_duration, digest, named, pause, then
+from .parts import Branch, as_branch, as_duration, digest, growing_delay, named, pause, then
 
 __all__ = ["TRY"]
 
@@ -53,7 +53,7 @@ def TRY(
         eng.log.info("attempt %d of %d failed: %r", frame["attempts"], retry + 1, failure.error)
         if frame["attempts"] > retry:
             return give_up(eng, frame, failure.error)
-        wait = delay * backoff ** (frame["attempts"] - 1)
+        wait = growing_delay(delay, backoff, frame["attempts"])
         return then(pause(eng, wait), lambda _: ATTEMPT)
 
     def give_up(eng: Any, frame: Frame, error: Exception) -> Enter:
@@ -73,6 +73,7 @@ def TRY(
         "TRY",
         roles=("body",) if instead is None else ("body", "onfailure"),
         options={"retry": retry, "delay": delay, "backoff": backoff},
+        memory=kind,
     )
     branches = [_guarded(body, kind)] + ([] if instead is None else [instead])
     return Definition(branches, named(lead, "TRY"), Shape.CHOICE, description)
@@ -113,27 +114,29 @@ def _guarded(body: Definition, kind: str) -> Definition:
             if isinstance(step, Definition):
                 levels.append((step, iter(step), []))
                 break
-            done.append(_guard(step, kind, AskAgain(1 + len(levels))))
+            done.append(_guard(step, kind, 1 + len(levels)))
         else:
             levels.pop()
             lead = original.lead
             if lead is not enter:
-                lead = _guard(lead, kind, AskAgain(1 + len(levels)))
+                lead = _guard(lead, kind, 1 + len(levels))
             rebuilt = original.rebuilt(done, lead)
             if not levels:
                 return rebuilt
             levels[-1][2].append(rebuilt)
 
 
-def _guard(task: Task, kind: str, to_lead: AskAgain) -> Task:
+def _guard(task: Task, kind: str, levels: int) -> Task:
+    """Return a task that hands its failure over to the lead so many lists further out."""
+
     def give_up(eng: Any, error: Exception) -> AskAgain:
-        frame = frames.find(eng, kind, levels=to_lead.levels)
+        frame = frames.find(eng, kind, levels)
         if frame is None:
             raise error
         eng.note_position(error)
         frames.live_of(eng, frame)
         _Failure(eng, frame, error)
-        return to_lead
+        return AskAgain(levels, error)
 
     async def guarded_wait(awaitable: Any, eng: Any) -> Any:
         try:

@@ -2,6 +2,7 @@
 
 from .branches import PARALLEL_SPLIT, SYNCHRONIZE
 from .conditions import CHOICE, CMP, IF, IF_ELSE, IF_NOT, SIMPLE_MERGE
+from .graph import GRAPH
 from .jumps import (
     BREAK,
     HALT,
@@ -20,6 +21,7 @@ __all__ = [
     "CHOICE",
     "CMP",
     "FOR",
+    "GRAPH",
     "HALT",
     "IF",
     "IF_ELSE",

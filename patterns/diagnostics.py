@@ -18,7 +18,7 @@ from wfengine.errors import WorkflowDefinitionError, WorkflowTransition
 from wfengine.interpreter import Process, settle
 
 from .branches import run_inside
-from .parts import Branch, as_branch, as_condition, as_element, named, pause, proceed
+from .parts import Branch, as_branch, as_condition, as_element, digest, named, pause, proceed
 from .values import EMPTY_CALL
 
 __all__ = ["DEBUG_CYCLE", "PROFILE"]
@@ -57,7 +57,8 @@ def PROFILE(
         _report(profile, output, stmt, eng)
         return result
 
-    description = Description("PROFILE", parts=(Part("body", definition),))
+    memory = digest("PROFILE", definition)
+    description = Description("PROFILE", parts=(Part("body", definition),), memory=memory)
     return described(named(task, "PROFILE"), description)
 
 

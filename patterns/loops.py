@@ -91,6 +91,7 @@ def FOR(
         parts=(Part("source", source), Part("setter", setter)),
         label=loop.label,
         options={"order": order, "cache_data": cache_data},
+        memory=loop.kind,
     )
     steps = [named(lead, "FOR"), *body]
     return Definition(steps, shape=Shape.LOOP, description=description)
@@ -117,6 +118,8 @@ class _ForLoop:
         frame = frames.find(eng, self.kind, levels=1) if FRAMES in eng.extra_data else None
         if frame is None:
             frame = frames.enter(eng, self.kind, levels=1)
+            if self.key is not None:
+                frame[frames.PUTS] = self.key
         items = frame.get("items", self.fixed)
         if items is not None:
             _Walk(eng, frame, self, items)

@@ -20,6 +20,9 @@ from wfengine.interpreter import Process, drive_async
 
 Branch = Task | list[Any] | tuple[Any, ...]
 
+LONGEST = 366 * 24 * 3600.0
+"""Seconds in a year: a delay that grows does not grow past that."""
+
 
 def as_branch(branch: Branch | None, of: str) -> Definition:
     """Return one task, one pattern, or a list of them, as a list.
@@ -125,6 +128,16 @@ def as_duration(number: Any, of: str) -> float:
     return float(number)
 
 
+def growing_delay(delay: float, backoff: float, failures: int) -> float:
+    """Return how long to wait after so many failures: a delay that grows, but not past LONGEST."""
+    if not (delay and failures):
+        return 0.0
+    try:
+        return min(delay * backoff ** (failures - 1), LONGEST)
+    except OverflowError:
+        return LONGEST
+
+
 def ask(value: Any, obj: Any, eng: Any) -> Any:
     """Return a value, or what it returns for this token if it is a callable."""
     return value(obj, eng) if callable(value) else value
@@ -141,4 +154,4 @@ def digest(kind: str, branch: Iterable[Any], *details: str) -> str:
             waiting.extend(step)
         else:
             names.append(task_name(step))
-    return f"{kind} {crc32(' '.join(names).encode()):08x}"
+    return f"{kind} {crc32(' '.join(names).encode('utf-8', 'backslashreplace')):08x}"
