@@ -22,6 +22,7 @@ from wfengine.errors import (
     JumpToken,
     SkipToken,
     StopProcessing,
+    StopRequested,
     WorkflowAPIError,
     WorkflowDefinitionError,
     WorkflowTransition,
@@ -35,7 +36,17 @@ from wfengine.extension import (
     unwrapped,
 )
 from wfengine.frames import FRAMES, Live, drop_inner
-from wfengine.interpreter import Interrupts, Process, Request, Superseded, drive, drive_async
+from wfengine.interpreter import (
+    Crank,
+    Interrupts,
+    LoopIsRunning,
+    Process,
+    Request,
+    Superseded,
+    drive,
+    drive_async,
+)
+from wfengine.recorder import Recorder
 from wfengine.run import Run
 from wfengine.signals import Signal
 from wfengine.state import MachineState
@@ -97,6 +108,15 @@ class GenericWorkflowEngine(DeprecatedSpellings):
     kept_tokens: ClassVar[int] = 16
     """How many tokens read from an iterator are held, so that one can jump back to them."""
 
+    decision: Any = None
+    """What was decided about a halted token, where the engine knows; see ``DbWorkflowEngine``."""
+
+    passes_halts = False
+    """Whether what halted inside of a task goes on after the halt, when the task is run again."""
+
+    recorder: Recorder | None = None
+    """Who writes down how far a run has come, if anybody does."""
+
     def __init__(self) -> None:
         self.callbacks = Callbacks()
         self.state = MachineState()
@@ -119,6 +139,9 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         """Whether the last run came to its end, by itself or by a stop, and not by a halt."""
         self.children: list[GenericWorkflowEngine] = []
         """The engines of the branches that are running."""
+        self.awaited: Sequence[Any] = ()
+        """The branches that its task does nothing but wait for; each can tell whether it is over,
+        and what it waits for itself."""
         self.failed_branches: list[BranchFailure] = []
         """What happened in branches that nobody waits for."""
 
@@ -153,6 +176,17 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         :raises Exception: what a task raised and no handler dealt with.
         """
         drive(self._process(objects, stop_on_error, stop_on_halt, initial_run, reset_state))
+
+    def crank(self, objects: Iterable[Any], reset_state: bool = True) -> Crank:
+        """Do as :meth:`process`, a piece at a time, for whoever turns the crank, in any thread.
+
+        It gives way where a task hands over a :class:`~wfengine.interpreter.Wait`.
+        """
+        return Crank(self._process(objects, True, True, True, reset_state), self._is_turned_here)
+
+    def _is_turned_here(self) -> None:
+        if self._run is not None:
+            self._run.thread = get_ident()
 
     async def process_async(
         self,
@@ -265,6 +299,40 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         child.callback_chooser = lambda obj: child.callbacks.get(ALL)  # type: ignore[method-assign]
         return child
 
+    def waits_for(self) -> list[Any] | None:
+        """Return the branches that are under way while it waits for some; None if it goes on."""
+        pending = [branch for branch in self.awaited if not branch.is_over]
+        return [*pending, *self.children] if pending else None
+
+    def branch_begins(self, branch: Any) -> None:
+        """Look at a branch before it begins; this engine is that of the branch.
+
+        Its ``memory``, how far it has come, and its ``tokens`` may be replaced.
+
+        :param branch: a ``BranchRun`` of :mod:`wfengine.patterns`.
+        """
+
+    def branch_rests(self) -> None:
+        """Hold nothing, because the branch of this engine is not to begin yet, or at all."""
+
+    def branch_mark(self) -> str:
+        """Return what tells the branches of this visit to the current task from all others.
+
+        It is nothing where nobody keeps them but their pattern.
+        """
+        return ""
+
+    def begun_branches(self, mark: str) -> dict[int, dict[str, Any]]:
+        """Return the memories of the branches that have been begun under a mark, by their numbers.
+
+        One that is ``done`` has nothing left to do, of one that ``failed`` the task that did will
+        be run again, and ``again`` is how often it has been begun anew.
+        """
+        return {}
+
+    def branch_joined(self, branch: Any) -> None:
+        """Do what is to be done when its pattern takes over what a branch has done."""
+
     def branch_failed(self, branch: str, token_pos: int, obj: Any, error: BaseException) -> None:
         """Log, signal and keep what came out of a branch that nobody waits for.
 
@@ -342,10 +410,10 @@ class GenericWorkflowEngine(DeprecatedSpellings):
     def interrupt(self, transition: WorkflowTransition | None = None) -> None:
         """Ask the engine, from another thread or a signal handler, to take a transition.
 
-        It does so before the next task, with the position at that task; by default it stops.
-        Branches that its current task runs are asked too.
+        It does so before the next task, with the position at that task; by default it stops, and
+        can go on there. Branches that its current task runs are asked too.
         """
-        request = transition or StopProcessing()
+        request = transition or StopRequested()
         self.interrupts.append(Request(request))
         for child in tuple(self.children):
             child.interrupt(request)
@@ -475,6 +543,10 @@ class GenericWorkflowEngine(DeprecatedSpellings):
             yield from run.steps()
         except Superseded:
             pass
+        except LoopIsRunning:
+            if self.parent is not None:
+                raise
+            raise self._cannot_await() from None
         finally:
             if self.parent is not None:
                 self.parent.children.remove(self)
@@ -482,6 +554,15 @@ class GenericWorkflowEngine(DeprecatedSpellings):
             self.interrupts.clear()
             if run.outer is not None:
                 self.interrupts.append(Superseded())
+
+    def _cannot_await(self) -> WorkflowAPIError:
+        """Return what is said when a task has to be awaited, and nothing here can do so."""
+        error = WorkflowAPIError(
+            "a task has to be awaited, and process() or restart() was called inside a running "
+            "event loop: write 'await eng.process_async(...)' or 'await eng.restart_async(...)'"
+        )
+        self.note_position(error)
+        return error
 
 
 def _offset(point: str, name: str) -> int | None:

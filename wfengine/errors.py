@@ -3,18 +3,34 @@
 Both carry their context as attributes, print it, and survive copying and pickling.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "AbortProcessing",
     "BreakFromThisLoop",
     "ContinueNextToken",
+    "DamagedDataError",
+    "DrawingError",
     "HaltProcessing",
     "JumpCall",
     "JumpToken",
+    "LeaseHeldError",
+    "LeaseLostError",
+    "NotStorableError",
+    "PositionError",
+    "SchemaError",
     "SkipToken",
     "StopProcessing",
+    "StopRequested",
+    "StoreError",
+    "UnknownRunError",
+    "UnknownTokenError",
     "WorkflowAPIError",
     "WorkflowDefinitionError",
     "WorkflowError",
@@ -33,6 +49,17 @@ class WorkflowTransition(Exception):
 
 class StopProcessing(WorkflowTransition):
     """End the run; tokens that follow are not touched and ``after_processing`` is called."""
+
+
+class StopRequested(StopProcessing):
+    """End the run before the next task, because somebody outside asked for it; it can go on.
+
+    :param by: who asked.
+    """
+
+    def __init__(self, by: str = "") -> None:
+        super().__init__(by)
+        self.by = by
 
 
 class AbortProcessing(WorkflowTransition):
@@ -138,6 +165,94 @@ class WorkflowObjectStatusError(WorkflowError):
 
 class WorkflowAPIError(WorkflowError):
     """The library was called in a way it cannot serve."""
+
+
+class DrawingError(WorkflowError):
+    """A definition cannot be drawn: Graphviz is not there, or does not get it done."""
+
+
+class StoreError(WorkflowError):
+    """The store cannot do what it was asked for; the root of all that it raises."""
+
+
+class SchemaError(StoreError):
+    """The tables are not those that this version of wfengine works with."""
+
+
+class UnknownRunError(StoreError):
+    """There is no run of that uuid."""
+
+
+class UnknownTokenError(StoreError):
+    """There is no token of that id."""
+
+
+class PositionError(StoreError):
+    """A stored position has no place in the definition as it is now."""
+
+
+class NotStorableError(StoreError):
+    """A value cannot be stored.
+
+    :param path: where in the token it is.
+    :param kind: the name of its type.
+    """
+
+    def __init__(self, message: str = "", path: str = "", kind: str = "", **context: Any) -> None:
+        super().__init__(message, **context)
+        self.path = path
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, dict(vars(self)))
+
+
+class DamagedDataError(StoreError):
+    """What is stored cannot be what wfengine has written.
+
+    :param row: which row, where it is known: ``workflow_object 12``.
+    """
+
+    def __init__(self, message: str = "", row: str = "", **context: Any) -> None:
+        super().__init__(message, **context)
+        self.row = row
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{self.row}: {text}" if self.row else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, dict(vars(self)))
+
+
+class LeaseHeldError(StoreError):
+    """Somebody else has the run.
+
+    :param owner: who: host, process and a number.
+    :param until: when the lease ends, if it is not renewed.
+    """
+
+    def __init__(
+        self, message: str = "", owner: str = "", until: datetime | None = None, **context: Any
+    ) -> None:
+        super().__init__(message, **context)
+        self.owner = owner
+        self.until = until
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, dict(vars(self)))
+
+
+class LeaseLostError(StoreError):
+    """The run's lease ended before it was renewed; what was not written yet is not written."""
+
+
+def _restored(kind: type[WorkflowError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """Build an error again that was copied or pickled."""
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 def together(message: str, errors: Sequence[Exception]) -> Exception:
