@@ -17,9 +17,10 @@ from types import ModuleType
 from typing import Any
 from zlib import crc32
 
+from wfengine.definitions.styles import compiled
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
 
-__all__ = ["load"]
+__all__ = ["import_target", "is_target", "load"]
 
 EXAMPLES = "path/to/file.py:attribute or package.module:attribute"
 
@@ -38,20 +39,40 @@ def load(target: str) -> Any:
     >>> load("wfengine.patterns:EMPTY_CALL").__name__
     'EMPTY_CALL'
     """
+    return import_target(target)[1]
+
+
+def is_target(name: str) -> bool:
+    """Return whether a name is written like a target, rather than like the name of a workflow."""
+    source, colon, attribute = name.rpartition(":")
+    if _is_file(source):
+        return bool(colon) and attribute.isidentifier()
+    return all(part.isidentifier() for part in (*source.split("."), attribute))
+
+
+def _is_file(source: str) -> bool:
+    return source.endswith(".py") or os.sep in source or "/" in source
+
+
+def import_target(target: str) -> tuple[ModuleType, Any]:
+    """Return the module that a target names, imported as :func:`load` does, and the attribute.
+
+    Of an attribute that is an object of an authoring style, its definition.
+    """
     source, colon, attribute = target.rpartition(":")
     if not colon or not attribute.isidentifier():
         named = target.removesuffix(":")
         raise WorkflowDefinitionError(
             f"{target!r} names no attribute; a target is {EXAMPLES}, here perhaps {named}:workflow"
         )
-    is_file = source.endswith(".py") or os.sep in source or "/" in source
-    module = _load_file(Path(source)) if is_file else _load_module(source)
+    module = _load_file(Path(source)) if _is_file(source) else _load_module(source)
     try:
-        return getattr(module, attribute)
+        found = getattr(module, attribute)
     except AttributeError:
         raise WorkflowDefinitionError(
             f"there is no {attribute!r} in {source}{_meant(attribute, _public_names(module))}"
         ) from None
+    return module, compiled(found)
 
 
 def _load_module(name: str) -> ModuleType:
