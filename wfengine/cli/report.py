@@ -7,15 +7,27 @@ from typing import Any
 
 from attrs import frozen
 from rich.console import Console
-from rich.text import Text
 
+from wfengine.cli.options import store_option
 from wfengine.cli.outputs import OUTPUTS, PART
+from wfengine.cli.printing import print_text, printable
 from wfengine.cli.progress import Meter
 from wfengine.cli.running import Ending
+from wfengine.cli.tables import count_of
 from wfengine.cli.tally import Group, Tally
+from wfengine.errors import StoreError
 from wfengine.signals import TokenOutcome
+from wfengine.status import WorkflowStatus
 
-__all__ = ["print_error", "print_failures", "print_summary"]
+__all__ = [
+    "failures_text",
+    "print_ending",
+    "print_failures",
+    "print_outputs",
+    "print_run",
+    "print_summary",
+    "summary_data",
+]
 
 SHOWN_GROUPS = 10
 
@@ -41,33 +53,89 @@ class Line:
         return "  " * (self.level + 1) + printable(" ".join(self.label.split()))
 
 
-def print_error(console: Console, error: str) -> None:
-    """Print what was wrong with a command."""
-    _print(console, f"Error: {error}", "red")
-
-
 def print_summary(
-    console: Console, meter: Meter, extra_data: Mapping[str, Any], ending: Ending
+    console: Console,
+    meter: Meter,
+    extra_data: Mapping[str, Any],
+    ending: Ending,
+    stored: int = 0,
 ) -> None:
-    """Print how many tokens went where, how long it took, and where the outputs are."""
-    rows = list(_numbers(meter.tally, extra_data.get("counts", {})))
+    """Print how many tokens went where, how long it took, and where the outputs are.
+
+    :param stored: how many tokens the run had when it was taken up.
+    """
+    rows = list(_numbers(meter.tally, extra_data.get("counts", {}), stored))
     width = max(len(row.text) for row in rows)
     digits = max(len(f"{row.number:,}") for row in rows)
     for row in rows:
-        _print(console, f"{row.text:{width}}  {row.number:{digits},}", row.style)
-    _print(console, f"  {meter.seconds:,.2f} seconds, {meter.rate_text} tokens/s")
+        print_text(console, f"{row.text:{width}}  {row.number:{digits},}", row.style)
+    print_text(console, f"  {meter.seconds:,.2f} seconds, {meter.rate_text} tokens/s")
     if ending is Ending.STOPPED:
-        _print(console, f"  The workflow stopped the run at {meter.tally.last}.", "yellow")
-    is_partial = ending in (Ending.FAILED, Ending.INTERRUPTED)
+        print_text(console, f"  The workflow stopped the run at {meter.tally.last}.", "yellow")
+    print_outputs(console, extra_data, ending in (Ending.FAILED, Ending.INTERRUPTED))
+
+
+def summary_data(meter: Meter, eng: Any, ending: Ending) -> dict[str, Any]:
+    """Return the same as plain data.
+
+    :param eng: the engine; where it has no store, ``run`` and ``status`` are None.
+    """
+    tally = meter.tally
+    is_stored = getattr(eng, "recorder", None) is not None
+    return {
+        "run": eng.uuid if is_stored else None,
+        "status": eng.status.name if is_stored else None,
+        "ending": ending.name,
+        "read": tally.read,
+        "outcomes": {outcome.value: count for outcome, count in tally.outcomes.items()},
+        "failed": tally.failed,
+        "halted": _total(tally.halts.values()),
+        "counts": dict(eng.extra_data.get("counts", {})),
+        "outputs": dict(eng.extra_data.get(OUTPUTS, {})),
+        "seconds": meter.seconds,
+    }
+
+
+def print_outputs(console: Console, extra_data: Mapping[str, Any], is_partial: bool) -> None:
+    """Print where the outputs are."""
     for path in extra_data.get(OUTPUTS, {}).values():
         partial = " (partial: the run did not come to its end)" if is_partial else ""
         if path.endswith(PART):
             partial = " (unfinished: it could not be closed)"
-        _print(console, f"  -> {path}{partial}", "yellow" if partial else "green")
+        print_text(console, f"  -> {path}{partial}", "yellow" if partial else "green")
 
 
-def _numbers(tally: Tally, counts: Mapping[str, int]) -> Iterator[Line]:
+def print_run(
+    console: Console,
+    eng: Any,
+    url: str,
+    goes_on: bool = False,
+    how: str = "the same command with --resume goes on with it",
+) -> None:
+    """Print how a run is kept, and how it goes on.
+
+    :param url: of the store.
+    :param goes_on: whether there is more to do for the command that was typed.
+    :param how: what to say then, or when an error has ended the run.
+    """
+    try:
+        status, waiting = eng.status, len(eng.recorder.store.halted(eng.uuid))
+    except StoreError as error:
+        print_text(console, f"  run {eng.uuid} is kept, but cannot be looked at: {error}", "red")
+        return
+    print_text(console, f"  run {eng.uuid} is {status.label.lower()}")
+    if waiting:
+        tokens = "token waits" if waiting == 1 else "tokens wait"
+        command = f"wfengine halted{store_option(url)}"
+        print_text(console, f"  {waiting:,} {tokens} for a decision: {command}", "yellow")
+    if how and (goes_on or status is WorkflowStatus.ERROR):
+        print_text(console, f"  {how}", "yellow")
+
+
+def _numbers(tally: Tally, counts: Mapping[str, int], stored: int) -> Iterator[Line]:
     yield Line("read", tally.read)
+    if stored:
+        yield Line("of which the run had before", stored, 1)
     for name, number in sorted(counts.items()):
         yield Line(str(name), number)
     if not counts:
@@ -94,21 +162,30 @@ def _halted(tally: Tally) -> Iterator[Line]:
             yield Line("for other reasons", _total(groups) - _total(shown), 2)
 
 
-def print_failures(console: Console, meter: Meter, ending: Ending) -> None:
-    """Print what failed, grouped by what was wrong, and where a run that did not finish ended."""
-    tally = meter.tally
+def failures_text(tally: Tally) -> str:
+    """Return how many tokens failed, and what the first of them said, in one line."""
+    first = " ".join(next(group.text for group in tally.failures.values()).split())
+    return f"{count_of(tally.failed, 'token')} failed: {first}"
+
+
+def print_failures(console: Console, tally: Tally) -> None:
+    """Print what failed, grouped by what was wrong."""
     groups = list(tally.failures.values())
     for group in _largest(groups):
-        _print(console, f"Failed {_times(group.count)}: {group.text}", "red")
+        print_text(console, f"Failed {_times(group.count)}: {group.text}", "red")
         for detail in (group.place, _origins(group)):
             if detail:
-                _print(console, f"  {detail}")
+                print_text(console, f"  {detail}")
     if len(groups) > SHOWN_GROUPS:
-        _print(console, f"And {len(groups) - SHOWN_GROUPS:,} further kinds of failure.", "red")
+        print_text(console, f"And {len(groups) - SHOWN_GROUPS:,} further kinds of failure.", "red")
+
+
+def print_ending(console: Console, tally: Tally, ending: Ending) -> None:
+    """Print where a run that did not finish ended."""
     if ending is Ending.FAILED:
-        _print(console, f"The run ended{_after(tally)}.", "red")
+        print_text(console, f"The run ended{_after(tally)}.", "red")
     if ending is Ending.INTERRUPTED:
-        _print(console, f"Interrupted{_after(tally)}.", "red")
+        print_text(console, f"Interrupted{_after(tally)}.", "red")
 
 
 def _largest(groups: list[Group]) -> list[Group]:
@@ -135,15 +212,3 @@ def _after(tally: Tally) -> str:
         return " before anything was read"
     tokens = "token" if tally.read == 1 else "tokens"
     return f" after {tally.read:,} {tokens}, at {tally.last}"
-
-
-def _print(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(printable(text), style), soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """Return a text in which nothing can steer a terminal."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )

@@ -11,15 +11,16 @@ from types import FrameType
 from typing import Any, Self
 
 from wfengine.cli.formats import Row
+from wfengine.cli.outputs import OutputError
 from wfengine.cli.progress import Tick
 from wfengine.cli.records import Record
 from wfengine.cli.tally import Tally
 from wfengine.description import describe
 from wfengine.engine import GenericWorkflowEngine
-from wfengine.errors import WorkflowDefinitionError
+from wfengine.errors import WorkflowDefinitionError, WorkflowError
 from wfengine.signals import TokenOutcome
 
-__all__ = ["Ending", "create_engine", "push"]
+__all__ = ["Ending", "Interruption", "create_engine", "push"]
 
 
 class Ending(Enum):
@@ -62,6 +63,7 @@ def push(
     *,
     limit: int | None = None,
     stop_on_error: bool = False,
+    resumes: bool = False,
 ) -> Ending:
     """Push rows through an engine, and say how that came to its end.
 
@@ -72,19 +74,25 @@ def push(
     :param tick: called for each row that was read.
     :param limit: how many rows to read at most.
     :param stop_on_error: whether the first failed token, or bad row, ends the run.
-    :raises WorkflowDefinitionError: when the engine has nothing that can be run.
+    :param resumes: whether a stored run goes on, which has some of the rows already.
+    :raises WorkflowError: when the run cannot begin.
     """
     with tally.listening(eng), Interruption(eng) as interruption:
         tokens = _tokens(interruption.watch(rows), tally, tick, limit, stop_on_error)
         try:
             try:
-                eng.process(tokens, stop_on_halt=False, stop_on_error=stop_on_error)
+                if resumes:
+                    eng.resume(objects=tokens, stop_on_halt=False, stop_on_error=stop_on_error)
+                else:
+                    eng.process(tokens, stop_on_halt=False, stop_on_error=stop_on_error)
             finally:
                 _wait_for_branches()
         except KeyboardInterrupt:
             return Ending.INTERRUPTED
+        except OutputError:
+            raise
         except Exception as error:
-            if isinstance(error, WorkflowDefinitionError) and not tally.has_started:
+            if isinstance(error, WorkflowError) and not tally.has_started:
                 raise
             if error is not tally.latest_error:
                 tally.error(error)

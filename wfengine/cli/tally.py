@@ -117,6 +117,10 @@ class Tally:
     def _failed(self, eng: Any, obj: Any, error: BaseException, **context: Any) -> None:
         self.error(error, obj, _place(eng, error))
 
+    def waiting(self, action: str, message: str) -> None:
+        """Count a token that had halted before, and goes on waiting."""
+        self._count(self.halts, (action, message), "", lambda: Group(message))
+
     def _halted(self, eng: Any, obj: Any, error: HaltProcessing, **context: Any) -> None:
         key = (error.action or "", str(error.message))
         self._count(self.halts, key, _origin(obj), lambda: Group(str(error.message)))
