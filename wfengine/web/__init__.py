@@ -1,0 +1,1 @@
+"""The web console: what is in a store, seen and steered in a browser; the extra ``web``."""
