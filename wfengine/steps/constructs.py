@@ -1,0 +1,132 @@
+"""Where the functions of steps are run: in the flow's own thread, in threads, or in processes."""
+
+from __future__ import annotations
+
+import inspect
+import multiprocessing
+import pickle
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from wfengine.errors import WorkflowDefinitionError
+from wfengine.steps.calls import Call, calling
+from wfengine.steps.errors import StepEndedError
+from wfengine.steps.processes import run_in_process
+
+__all__ = ["Construct", "Work", "construct_of"]
+
+
+@frozen
+class Work:
+    """A function and its arguments."""
+
+    func: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
+
+    def __call__(self) -> Any:
+        """Call it."""
+        return self.func(*self.args, **self.kwargs)
+
+
+@frozen
+class Construct:
+    """A way to run functions.
+
+    :param name: ``inline``, ``thread`` or ``process``.
+    :param context: of processes, how they are started.
+    """
+
+    name: str
+    context: Any = None
+
+    def run(self, work: Work, call: Call) -> Any:
+        """Return what a function returns, or an awaitable.
+
+        :raises StepEndedError: when it exits, or its process is ended.
+        """
+        if self.name == "process":
+            return run_in_process(work, call, self.context)
+        before = calling.set(call)
+        try:
+            found = work()
+        except SystemExit as error:
+            raise exited(call, error) from error
+        finally:
+            calling.reset(before)
+        is_awaitable = found is not None and inspect.isawaitable(found)
+        return _awaited(found, call) if is_awaitable else found
+
+    def check(self, work: Work, of: str) -> None:
+        """Refuse what cannot be taken to a process.
+
+        :raises WorkflowDefinitionError: saying which argument it is.
+        """
+        if self.name != "process":
+            return
+        _check_pickle("func", work.func, of)
+        for place, value in enumerate(work.args):
+            _check_pickle(f"args[{place}]", value, of)
+        for name, value in work.kwargs.items():
+            _check_pickle(f"kwargs[{name!r}]", value, of)
+
+
+def exited(call: Call, error: SystemExit) -> StepEndedError:
+    """Return the error for a function that wants to end the program."""
+    return StepEndedError(f"step {call} called sys.exit({error.code!r}); let it return, or raise")
+
+
+async def _awaited(found: Any, call: Call) -> Any:
+    calling.set(call)
+    try:
+        return await found
+    except SystemExit as error:
+        raise exited(call, error) from error
+
+
+def _check_pickle(name: str, value: Any, of: str) -> None:
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        raise WorkflowDefinitionError(
+            f"{of}: {name} cannot be taken to a process of its own: {error}. Use a function and "
+            "arguments that can be pickled, those of a module; or config={'task_construct': "
+            "'thread'}"
+        ) from error
+
+
+def construct_of(found: Any, of: str) -> Construct:
+    """Return the construct that a configuration names.
+
+    :param found: ``inline``, ``thread``, ``process``, ``threading.Thread``, or a ``Process`` class
+        of :mod:`multiprocessing`, which says how its processes are started.
+    :raises WorkflowDefinitionError: for anything else.
+    """
+    if isinstance(found, Construct):
+        return found
+    if found is threading.Thread:
+        return Construct("thread")
+    if found in ("inline", "thread"):
+        return Construct(found)
+    if found in ("process", multiprocessing.Process):
+        return Construct("process", multiprocessing.get_context(_default_method()))
+    method = getattr(found, "_start_method", None)
+    if isinstance(found, type) and method in multiprocessing.get_all_start_methods():
+        return Construct("process", multiprocessing.get_context(method))
+    raise WorkflowDefinitionError(
+        f"{of}: task_construct is 'process', 'thread' or 'inline', threading.Thread, or a Process "
+        f"class of multiprocessing, not {found!r}"
+    )
+
+
+def _default_method() -> str:
+    """Return how processes are started: never as a copy of this one, which has threads.
+
+    A copy has the locks that other threads held, and nobody to give them back. A server that was
+    started clean makes processes quickly, where there is one.
+    """
+    methods: Sequence[str] = multiprocessing.get_all_start_methods()
+    return "forkserver" if "forkserver" in methods else "spawn"
