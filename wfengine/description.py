@@ -7,11 +7,25 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-__all__ = ["Description", "Part", "describe", "described"]
+__all__ = ["Description", "Need", "Part", "describe", "described"]
 
 ATTRIBUTE = "__wfengine_description__"
 
 C = TypeVar("C", bound=Callable[..., Any])
+
+
+@frozen
+class Need:
+    """What one part of a pattern waits for: that something happens to another.
+
+    :param label: the other part's.
+    :param event: ``ready``, ``active``, ``success``, ``failure`` or ``complete``.
+    :param is_choice: whether it is one of several, of which not all have to come.
+    """
+
+    label: str
+    event: str = "success"
+    is_choice: bool = False
 
 
 @frozen
@@ -21,11 +35,13 @@ class Part:
     :param role: what it is to the pattern: ``condition``, ``branch``, ``body``, ...
     :param content: a task, a definition, or a value.
     :param label: its name for people, where it has one.
+    :param needs: what has to come before it begins.
     """
 
     role: str
     content: Any
     label: str = ""
+    needs: tuple[Need, ...] = ()
 
 
 @frozen
@@ -38,6 +54,8 @@ class Description:
     :param parts: further parts, such as a condition, or branches that run in child engines.
     :param label: what a person would write in a box that stands for it.
     :param options: further settings by name, plain data.
+    :param memory: the kind of the frames that the pattern keeps, as
+        :func:`wfengine.frames.enter` is told it, for one that remembers how far it has come.
     """
 
     kind: str
@@ -45,6 +63,7 @@ class Description:
     parts: tuple[Part, ...] = ()
     label: str = ""
     options: dict[str, Any] = field(factory=dict)
+    memory: str = ""
 
 
 def described(task: C, description: Description) -> C:

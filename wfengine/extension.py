@@ -65,6 +65,11 @@ class TransitionActions:
         raise Break
 
     @staticmethod
+    def StopRequested(obj: Any, eng: Any, callbacks: Any, e: BaseException) -> Any:
+        """End the run, and any run it is a branch of: neither is over."""
+        raise Break if eng.parent is None else e
+
+    @staticmethod
     def AbortProcessing(obj: Any, eng: Any, callbacks: Any, e: BaseException) -> Any:
         """End the run, the current token not saved."""
         raise Break

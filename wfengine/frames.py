@@ -11,9 +11,25 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["FRAMES", "Frame", "Live", "drop_inner", "enter", "find", "leave", "live_of"]
+from wfengine.description import describe
+
+__all__ = [
+    "FRAMES",
+    "PUTS",
+    "Frame",
+    "Live",
+    "drop_inner",
+    "enter",
+    "find",
+    "has_begun",
+    "leave",
+    "live_of",
+]
 
 FRAMES = "_frames"
+
+PUTS = "puts"
+"""In a frame: the key of ``extra_data`` whose value belongs to the position as well."""
 
 
 Frame = dict[str, Any]
@@ -49,14 +65,37 @@ def find(eng: Any, kind: str, levels: int = 0) -> Frame | None:
 
 
 def leave(eng: Any, frame: Frame) -> None:
-    """End a frame, and its live part."""
+    """End a frame, and its live part; deeper ones are over and dropped."""
+    frames = eng.extra_data.get(FRAMES, [])
+    if frames and frames[-1] is not frame:
+        drop_from(eng, frame["depth"] + 1)
     if eng.live is not None and eng.live.frame is frame:
         eng.live = eng.live.outer
-    frames = eng.extra_data.get(FRAMES, [])
     if frames and frames[-1] is frame:
         frames.pop()
         if not frames:
             del eng.extra_data[FRAMES]
+
+
+def has_begun(eng: Any) -> bool:
+    """Return whether the task at the position runs something inside of it that is not over."""
+    frames = eng.extra_data.get(FRAMES)
+    if not frames or eng.definition is None:
+        return False
+    position: list[int] = eng.state.callback_pos
+    last = frames[-1]
+    if last["depth"] != len(position):
+        return False
+    return bool(last["kind"] == _memory_at(eng.definition, position))
+
+
+def _memory_at(definition: Any, position: list[int]) -> str:
+    """Return the kind of the frames that the pattern at a position keeps, if any."""
+    found = describe(definition.at(position))
+    if found is not None and found.memory:
+        return found.memory
+    around = describe(definition.at(position[:-1]))  # its first element may keep them for it
+    return around.memory if around is not None and not position[-1] else ""
 
 
 def drop_inner(eng: Any, keep: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from copy import copy
+from functools import partial
 from itertools import chain, cycle
 from typing import Any
 
@@ -16,7 +17,6 @@ from wfengine.callbacks import Definition, Enter, Visit, enter, task_name
 from wfengine.errors import (
     BreakFromThisLoop,
     JumpCall,
-    WorkflowAPIError,
     WorkflowDefinitionError,
     WorkflowError,
     WorkflowTransition,
@@ -26,10 +26,13 @@ from wfengine.frames import drop_inner
 __all__ = [
     "LEAVE",
     "AskAgain",
+    "Crank",
     "Interrupts",
+    "LoopIsRunning",
     "Process",
     "Request",
     "Superseded",
+    "Wait",
     "drive",
     "drive_async",
     "forget_raised",
@@ -85,7 +88,7 @@ def refuse_swallowed(interrupts: Interrupts, eng: Any) -> None:
 
 def is_superseded(interrupts: Interrupts) -> bool:
     """Return whether the task has run the engine anew."""
-    return any(isinstance(entry, Superseded) for entry in interrupts)
+    return bool(interrupts) and any(isinstance(entry, Superseded) for entry in interrupts)
 
 
 def unraised(transition: WorkflowTransition) -> WorkflowTransition:
@@ -276,10 +279,14 @@ def leave_all(lists: list[Definition], ways: list[Any], pos: list[int]) -> Any:
 
 
 class AskAgain(JumpCall):
-    """Leave as many lists and ask the lead that stands there again, its frame kept."""
+    """Leave as many lists and ask the lead that stands there again, its frame kept.
 
-    def __init__(self, levels: int) -> None:
+    :param failure: what the task raised that hands this over.
+    """
+
+    def __init__(self, levels: int, failure: Exception) -> None:
         super().__init__(0, levels)
+        self.failure = failure
 
 
 MOVES = frozenset({Enter, JumpCall, AskAgain, BreakFromThisLoop})
@@ -306,11 +313,18 @@ def settle_task(result: Any, obj: Any, eng: Any, visit: Any) -> Process:
     return result
 
 
+class LoopIsRunning(BaseException):
+    """Breaks off a run of which something has to be awaited where a loop is running already.
+
+    Nothing has failed by that: the run can go on where it stands.
+    """
+
+
 def drive(run: Process) -> Any:
     """Run to the end, without an event loop; one of its own awaits what has to be awaited.
 
-    :raises WorkflowAPIError: into the run, when something has to be awaited inside a loop that
-        is running already.
+    :raises LoopIsRunning: into the run, when something has to be awaited inside a loop that is
+        running already.
     """
     loop = _PrivateLoop()
     try:
@@ -347,6 +361,61 @@ async def drive_async(run: Process, awaited: Any = None) -> Any:
         return end.value
 
 
+class Wait:
+    """Handed over by a task that waits for something, to who turns the crank of its run.
+
+    The run goes on when :meth:`settle` can be asked what came of it.
+    """
+
+    def settle(self) -> Any:
+        """Return what the task returns, or raise what it raises."""
+        raise NotImplementedError
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+
+class Crank:
+    """Turns a run a piece at a time: from one :class:`Wait` of a task's to the next.
+
+    Each turn may be in another thread.
+
+    :param before_turn: called at the beginning of each.
+    """
+
+    __slots__ = ("_before_turn", "_run", "_wait")
+
+    def __init__(self, run: Process, before_turn: Callable[[], None]) -> None:
+        self._run, self._before_turn = run, before_turn
+        self._wait: Wait | None = None
+
+    def turn(self) -> Wait | None:
+        """Go on to the next wait, and return it; or to the end, and return None.
+
+        :raises BaseException: what comes out of the run.
+        """
+        self._before_turn()
+        loop = _PrivateLoop()
+        try:
+            awaited = next(self._run) if self._wait is None else self._settled(self._wait.settle)
+            while not isinstance(awaited, Wait):
+                awaited = self._settled(partial(loop.run, awaited))
+        except StopIteration:
+            return None
+        finally:
+            loop.close()
+        self._wait = awaited
+        return awaited
+
+    def _settled(self, ask: Callable[[], Any]) -> Any:
+        """Hand over to the run what came of a wait; return what it waits for next."""
+        try:
+            value = ask()
+        except BaseException as error:
+            return self._run.throw(error)
+        return self._run.send(value)
+
+
 class _PrivateLoop:
     """An event loop that exists from the first awaitable to the end of the run."""
 
@@ -368,10 +437,7 @@ class _PrivateLoop:
             return asyncio.Runner()
         if hasattr(awaitable, "close"):
             awaitable.close()
-        raise WorkflowAPIError(
-            "a task has to be awaited, and process() or restart() was called inside a running "
-            "event loop: write 'await eng.process_async(...)' or 'await eng.restart_async(...)'"
-        )
+        raise LoopIsRunning
 
     def close(self) -> None:
         if self._runner is not None:

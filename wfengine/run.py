@@ -16,7 +16,9 @@ from wfengine.errors import (
     AbortProcessing,
     HaltProcessing,
     JumpToken,
+    NotStorableError,
     StopProcessing,
+    StoreError,
     WorkflowDefinitionError,
     WorkflowTransition,
     together,
@@ -33,6 +35,7 @@ from wfengine.extension import (
 )
 from wfengine.frames import FRAMES
 from wfengine.interpreter import (
+    AskAgain,
     Process,
     forget_raised,
     is_superseded,
@@ -40,6 +43,7 @@ from wfengine.interpreter import (
     settle,
     walk,
 )
+from wfengine.recorder import Recorder
 from wfengine.signals import TokenOutcome
 from wfengine.state import FIRST_TASK, set_token_pos
 from wfengine.tokens import TokenStream
@@ -108,6 +112,7 @@ class Run:
     fresh: bool = True
     starts_at: list[int] | None = None
     thread: int = field(init=False, factory=get_ident)
+    recorder: Recorder | None = field(init=False)
     hooks: Hooks = field(init=False)
     executes: bool = field(init=False)
     is_watched: bool = field(init=False)
@@ -116,10 +121,12 @@ class Run:
     at_run_end: list[Callable[[], Any]] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
+        self.recorder = self.eng.recorder
         self.hooks = Hooks.of(self.eng)
         self.executes = self.eng.overrides("execute_callback")
         self.is_watched = (
-            self.hooks.around_tasks
+            self.recorder is not None
+            or self.hooks.around_tasks
             or self.executes
             or any(signal.receivers for signal in signals.TASK_SIGNALS)
         )
@@ -141,10 +148,24 @@ class Run:
 
     def steps(self) -> Process:
         """Go through all tokens, with all that is around them."""
+        error: BaseException | None = None
         try:
+            if self.recorder is not None:
+                begun = yield from self._record("run_begins", self.objects)
+                self.eng.objects = self.objects = begun
             yield from self._processing()
+        except Unrecorded as unrecorded:
+            error = unrecorded.reason
+            raise error from error.__cause__
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
-            yield from self._wind_up(self.at_run_end)
+            try:
+                yield from self._wind_up(self.at_run_end)
+            finally:
+                if error is not None:
+                    yield from self._record("run_ended", error)
 
     def _processing(self) -> Process:
         eng, hooks = self.eng, self.hooks
@@ -158,6 +179,7 @@ class Run:
         try:
             if hooks.after_processing:
                 yield from settle(hooks.after_processing(eng, self.objects))
+            yield from self._record("run_ended", None)
         except BaseException:
             eng.has_completed = False
             raise
@@ -168,13 +190,7 @@ class Run:
         callbacks, calls = eng.callbacks, self.at_token_end
         may_choose, is_plain = eng.overrides("callback_chooser"), self.is_plain
         asynchronous, fresh = self.asynchronous, self.fresh
-        while True:
-            index = state.token_pos + 1
-            if index >= len(objects) and not (
-                isinstance(objects, TokenStream) and objects.reaches(index)
-            ):
-                set_token_pos(state, min(state.token_pos, len(objects) - 1))
-                return
+        while (index := self._next_index()) is not None:
             obj = objects[index]
             set_token_pos(state, index)
             if not fresh:
@@ -183,6 +199,8 @@ class Run:
                 state.callback_pos[:] = FIRST_TASK
                 eng.extra_data.pop(FRAMES, None)
                 eng.live = None
+            if self.recorder is not None:
+                yield from self._record("token_begins", obj, fresh)
             fresh = True
             try:
                 if is_plain:
@@ -195,11 +213,27 @@ class Run:
                     yield from self._wind_up(calls)
             except Exception as error:
                 yield from self._left(obj, error)
-            except BaseException:
+            except BaseException as error:
                 yield from self._wind_up(calls)
+                if not isinstance(error, Unrecorded):
+                    yield from self._record("token_ended", obj, None, error)
                 raise
             if asynchronous:
                 yield _turn()
+        set_token_pos(state, min(state.token_pos, len(objects) - 1))
+
+    def _next_index(self) -> int | None:
+        """Return which token comes next, or None after the last."""
+        objects = self.objects
+        index: int = self.eng.state.token_pos + 1
+        if self.recorder is not None:
+            wanted = self.recorder.next_token(index)
+            if wanted is None:
+                return None
+            index = wanted
+        if index < len(objects):
+            return index
+        return index if isinstance(objects, TokenStream) and objects.reaches(index) else None
 
     def _token(self, obj: Any) -> Process:
         """Run one token with all that may be around it."""
@@ -220,6 +254,7 @@ class Run:
             yield from settle(hooks.after_callbacks(eng, definition, obj))
         if hooks.after_object:
             yield from settle(hooks.after_object(eng, self.objects, obj))
+        yield from self._record("token_ended", obj, TokenOutcome.COMPLETED, None)
         self._send_of_token(signals.token_finished, obj=obj, outcome=TokenOutcome.COMPLETED)
 
     def _choose(self, obj: Any) -> Definition:
@@ -236,7 +271,22 @@ class Run:
 
     def walk(self, definition: Definition, obj: Any) -> Process:
         """Run a definition for one token, watched if there is somebody to watch."""
+        if self.recorder is not None:
+            return walk(definition, obj, self.eng, self._record_visit)
         return walk(definition, obj, self.eng, self._visit if self.is_watched else None)
+
+    def _record_visit(self, task: Any, obj: Any) -> Process:
+        """Run one task, and tell the recorder when it begins and what came of it."""
+        yield from self._record("task_begins", task, obj)
+        result, failure = None, None
+        try:
+            result = yield from self._visit(task, obj)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            yield from self._record("task_ended", task, obj, result, failure)
+        return result
 
     def _visit(self, task: Any, obj: Any) -> Process:
         """Run one task with all that may be around it."""
@@ -266,9 +316,16 @@ class Run:
             return result
         finally:
             if is_finished:
-                self._send(signals.task_finished, obj=obj, callback=task, transition=transition)
+                self._tell_end_of_task(task, obj, transition)
             if hooks.after_each_callback:
                 yield from settle(hooks.after_each_callback(eng, task, obj))
+
+    def _tell_end_of_task(self, task: Any, obj: Any, transition: WorkflowTransition | None) -> None:
+        """Send that a task has finished; or failed, where a TRY has caught what it raised."""
+        if isinstance(transition, AskAgain):
+            self._send(signals.task_failed, obj=obj, callback=task, error=transition.failure)
+        else:
+            self._send(signals.task_finished, obj=obj, callback=task, transition=transition)
 
     def _execute(self, task: Any, obj: Any) -> Process:
         """Run a task through ``execute_callback``, which may return what the task did, or not."""
@@ -292,10 +349,11 @@ class Run:
         if is_failure(error):
             eng.note_position(error)
             eng.log.debug("%s failed", eng.position_text(), exc_info=error)
+        outcome = outcome_of(error)
+        yield from self._record("token_ended", obj, outcome, error)
         try:
             yield from self._handle(obj, error)
         finally:
-            outcome = outcome_of(error)
             if outcome is TokenOutcome.HALTED:
                 self._signal("workflow_halted", obj=obj, error=error)
             elif outcome is TokenOutcome.FAILED:
@@ -328,6 +386,18 @@ class Run:
         if errors:
             raise together("several calls deferred to this end failed", errors)
 
+    def _record(self, step: str, *details: Any) -> Process:
+        """Tell the recorder of a step, unless the run is superseded by one inside of it."""
+        if self.recorder is None or is_superseded(self.eng.interrupts):
+            return None
+        try:
+            told = getattr(self.recorder, step)(*details)
+            return (yield told) if hasattr(told, "__await__") else told
+        except NotStorableError:
+            raise
+        except StoreError as error:
+            raise Unrecorded(error) from error
+
     def _signal(self, name: str, **context: Any) -> None:
         if self.eng.parent is None:  # a branch is part of its parent's run
             getattr(unwrapped(self.eng.signal), name)(self.eng, **context)
@@ -339,6 +409,14 @@ class Run:
     def _send(self, signal: Any, **context: Any) -> None:
         if signal.receivers:
             signal.send(self.eng, **context)
+
+
+class Unrecorded(BaseException):
+    """Carries what a recorder raised past everything that deals with tasks' own exceptions."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class _Recorded:

@@ -58,6 +58,8 @@ def as_tokens(objects: Any, kept: int) -> Sequence[Any]:
 
     :raises WorkflowAPIError: for what is surely not meant as a collection of tokens.
     """
+    if isinstance(objects, list):
+        return objects
     if isinstance(objects, str | bytes | bytearray | Mapping):
         raise WorkflowAPIError(
             f"tokens come in a list or another iterable, not in a {type(objects).__name__}; "
