@@ -1,4 +1,4 @@
-"""Draws the pictures of the pattern reference, from what the patterns say about themselves.
+"""Draws the pictures of the documentation; of patterns, from what they say about themselves.
 
     python docs/draw_pictures.py
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from draft_task import draft
+from draw_flows import flow_statuses
+from draw_graph import draw_graph
 from drawing import (
     BACK,
     BOX_HEIGHT,
@@ -36,6 +38,7 @@ from drawing import (
 from wfengine import patterns
 from wfengine.callbacks import task_name
 from wfengine.description import Description, describe
+from wfengine.patterns.graph import Node
 
 FOLDER = Path(__file__).parent / "pictures"
 
@@ -67,6 +70,14 @@ EXAMPLES: dict[str, Any] = {
     "ENG_SET": patterns.ENG_SET("key", "value"),
     "ERROR": [before, patterns.ERROR("this cannot be"), never_reached],
     "FOR": [patterns.FOR(range(3), "number", [first, second])],
+    "GRAPH": [
+        patterns.GRAPH(
+            Node("a", first),
+            Node("b", [second, third]),
+            Node("c", instead, requires="a"),
+            Node("d", last, requires=["a", "b"]),
+        )
+    ],
     "HALT": [before, patterns.HALT("who is this?", action="ask"), after],
     "IF": [patterns.IF(is_ready, [first, second])],
     "IF_ELSE": [patterns.IF_ELSE(is_ready, first, [second, third])],
@@ -399,6 +410,7 @@ DRAWN_BY: dict[str, Callable[[Any, Description, Position], Drawing]] = {
     "PARALLEL_SPLIT": draw_split,
     "SYNCHRONIZE": draw_synchronize,
     "TRY": draw_try,
+    "GRAPH": lambda step, description, path: draw_graph(description, "GRAPH", draw_list),
     "DEBUG_CYCLE": draw_debug_cycle,
 }
 
@@ -416,9 +428,24 @@ def picture(example: Any) -> str:
     return svg(drawing)
 
 
+def steps_example() -> Any:
+    """Return what the flow of the page on steps comes to."""
+    from wfengine.steps import Sequent, StepStatus
+
+    def note() -> None: ...
+
+    flow = Sequent("example", store=":memory:", config={"task_construct": "inline"})
+    extract = flow.add_step("extract", repeats=["EWR", "JFK"])
+    read = extract.add_step("read", func=note)
+    extract.add_step("check", func=note, requires=((read, StepStatus.success),))
+    flow.add_step("join", func=note, requires=((extract, StepStatus.success),))
+    return flow.__wfengine_definition__()
+
+
 def pictures() -> dict[str, str]:
     """Return all pictures by file name."""
-    return {f"{name.lower()}.svg": picture(example) for name, example in EXAMPLES.items()}
+    patterns = {f"{name.lower()}.svg": picture(example) for name, example in EXAMPLES.items()}
+    return {**patterns, "flow_statuses.svg": flow_statuses(), "steps.svg": picture(steps_example())}
 
 
 def main() -> None:
