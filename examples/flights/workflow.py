@@ -112,6 +112,14 @@ def destination_is_unknown(obj, eng):
     return obj["dest_airport"] is None
 
 
+def take_decision(obj, eng):
+    """Do what somebody decided about an unknown airport: describe it, go without, or reject."""
+    if eng.decision == "reject":
+        eng.skip_token()
+    if isinstance(eng.decision, dict):
+        obj["dest_airport"] = eng.decision
+
+
 def is_cancelled(obj, eng):
     """Return whether the flight never left."""
     return obj["dep_time"] is None
@@ -143,11 +151,14 @@ workflow = [
     FOR(REFERENCES, "reference", look_up),
     IF(
         destination_is_unknown,
-        HALT(
-            lambda obj, eng: f"{obj['dest']} is not in the airport table",
-            action="identify airport",
-            payload=lambda obj, eng: {"faa": obj["dest"]},
-        ),
+        [
+            HALT(
+                lambda obj, eng: f"{obj['dest']} is not in the airport table",
+                action="identify airport",
+                payload=lambda obj, eng: {"faa": obj["dest"]},
+            ),
+            take_decision,
+        ],
     ),
     IF_ELSE(
         is_cancelled,
