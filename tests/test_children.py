@@ -164,14 +164,14 @@ def test_a_failure_that_its_caller_told_of_is_kept_by_the_outermost_engine_only(
 # What goes down
 
 
-def test_an_interrupt_of_the_parent_reaches_the_branches_that_its_task_runs():
+def test_an_interrupt_of_the_parent_stops_the_branch_too_and_neither_is_over():
     def interrupt_outermost(obj, eng):
         eng.parent.parent.interrupt()
 
     eng, tokens = engine_for(branch(branch(a, interrupt_outermost, a), a), b), [[], []]
     eng.process(tokens)
     assert tokens == [["a"], []]
-    assert eng.state == MachineState(0, [1])
+    assert eng.state == MachineState(0, [0])
 
 
 def test_an_interrupt_reaches_no_branch_that_has_ended():

@@ -79,12 +79,24 @@ def test_a_frame_that_is_left_is_gone_and_no_trace_remains(eng):
     assert eng.extra_data == {}
 
 
-def test_a_frame_that_is_not_the_innermost_is_not_left(eng):
+def test_a_frame_is_left_with_those_further_in(eng):
     outer = enter(eng, "FOR")
+    live = Live(eng, outer)
     stand(eng, 0, 0)
     inner = enter(eng, "FOR")
-    leave(eng, outer)
-    assert eng.extra_data[FRAMES] == [outer, inner]
+    Live(eng, inner)
+    stand(eng, 0, 0, 0)
+    Live(eng, enter(eng, "TRY"))
+    leave(eng, inner)
+    assert eng.extra_data[FRAMES] == [outer]
+    assert eng.live is live
+
+
+def test_a_frame_that_is_gone_does_not_take_along_the_one_in_its_place(eng):
+    gone = enter(eng, "FOR")
+    other = enter(eng, "FOR")
+    leave(eng, gone)
+    assert eng.extra_data[FRAMES] == [other]
 
 
 def test_leaving_a_place_drops_what_is_inside_of_it(eng):

@@ -14,6 +14,7 @@ from wfengine.engine import (
     TransitionActions,
 )
 from wfengine.errors import HaltProcessing, JumpCall, WorkflowError
+from wfengine.patterns import TRY
 from wfengine.signals import TokenOutcome
 
 RUN = ["workflow_started", "workflow_finished", "workflow_halted", "workflow_error"]
@@ -297,6 +298,21 @@ def test_a_task_that_raises_an_exception_has_failed(listen):
         eng.process(["x"])
     assert names(heard) == ["task_started", "task_failed"]
     assert heard[1][1:] == (eng, {"obj": "x", "callback": fail, "error": caught.value})
+
+
+def test_a_task_whose_failure_is_caught_by_a_pattern_has_failed_all_the_same(listen):
+    errors = [LookupError("once")]
+
+    def fail_once(obj, eng):
+        while errors:
+            raise errors.pop()
+
+    heard, raised = listen(*TASK), errors[0]
+    engine_for(TRY([fail_once])).process(["x"])
+    lead, attempt = ["task_started", "task_finished"], ["task_started", "task_failed"]
+    assert names(heard) == [*lead, *attempt, *lead, "task_started", "task_finished"]
+    assert heard[3][2]["callback"].__wrapped__ is fail_once
+    assert heard[3][2]["error"] is raised
 
 
 def test_a_task_that_swallows_a_transition_has_failed(listen):

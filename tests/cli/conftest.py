@@ -2,7 +2,10 @@
 
 import pytest
 
+from ..support.databases import database_url, pytest_runtest_setup
 from .support import Folder
+
+__all__ = ["birds", "database_url", "folder", "pytest_runtest_setup"]
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ from typing import Self
 from attrs import frozen
 
 PATIENCE = 60.0
+
+UNHEARD = 10.0
+"""Seconds after which Ctrl-C was not heard."""
 """Seconds after which a command that hangs fails its test."""
 
 ENVIRONMENT = {
@@ -136,8 +139,15 @@ class Started:
         self.process.send_signal(signal.SIGINT)
 
     def end_without_closing_its_input(self) -> Done:
-        """Wait for its end, while there might still be something to read."""
-        status = self.process.wait(timeout=PATIENCE)
+        """Wait for its end, while there might still be something to read.
+
+        Ctrl-C in the very moment before it waits is noticed with the next one, as people know.
+        """
+        try:
+            status = self.process.wait(timeout=UNHEARD)
+        except subprocess.TimeoutExpired:
+            self.press_ctrl_c()
+            status = self.process.wait(timeout=PATIENCE)
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         out, err = self.process.stdout.read(), self.process.stderr.read()

@@ -6,8 +6,11 @@ import sys
 import pytest
 
 import wfengine
+from wfengine.cli.app import COMMANDS
 
 from .support import ENVIRONMENT, MODULE, SCRIPT
+
+DATABASE = [["db", "init"], ["db", "upgrade"], ["db", "info"]]
 
 WITHOUT_THE_EXTRA = """
 import sys
@@ -38,6 +41,24 @@ def test_the_help_of_run_has_examples_and_names_every_option(folder):
     assert "wfengine run workflow.py:workflow --input rows.csv" in done.out
     for option in ("--input", "--output", "--limit", "--quiet", "--on-error", "--format"):
         assert option in done.out
+
+
+EVERY = [*(name.split() for name in COMMANDS if name != "db"), *DATABASE]
+
+
+@pytest.mark.parametrize("command", EVERY, ids=" ".join)
+def test_the_help_of_each_command_has_examples_and_says_the_same_in_python(folder, command):
+    done = folder.wfengine(*command, "--help")
+    assert (done.status, done.err) == (0, "")
+    for part in ("Examples", f"wfengine {' '.join(command)}", "Exit status", "In Python"):
+        assert part in " ".join(done.out.split())
+
+
+def test_the_help_of_a_group_lists_its_commands(folder):
+    done = folder.wfengine("db", "--help")
+    assert done.status == 0
+    assert all(command[1] in done.out for command in DATABASE)
+    assert "--install-completion" not in done.out
 
 
 def test_the_version_is_told(folder):

@@ -1,6 +1,6 @@
 """How a run ends: at the end of the input, at a failure, by the workflow, or by Ctrl-C."""
 
-import os
+import json
 import signal
 import sys
 
@@ -9,6 +9,13 @@ import pytest
 from .support import MODULE, WITH_CTRL_C
 
 STOP = ["--on-error", "stop"]
+
+CLOSING = """
+import os, sys
+os.close(int(sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Starts a program without one of its streams."""
 
 
 # At a failure
@@ -119,17 +126,17 @@ workflow = [task, COUNT("awaited")]
 @pytest.fixture
 def gated(folder):
     """A workflow that says when a token begins, and waits for a gate to open."""
-    os.mkfifo(folder / "gate")
     return folder.write(
         flow_py="""
+import os, time
 from wfengine.cli.outputs import output_file
 from wfengine.patterns import COUNT
 
 def begin(obj, eng):
     output_file(eng, "seen.txt").write(obj["a"] + "\\n")
     print("begun", obj["a"], flush=True)
-    if obj["a"] == "wait":
-        open("gate").close()
+    while obj["a"] == "wait" and not os.path.exists("gate"):
+        time.sleep(0.01)
 
 workflow = [begin, COUNT("done")]
 """,
@@ -221,3 +228,13 @@ def test_where_ctrl_c_is_ignored_it_stays_ignored(gated):
         done = started.end()
     assert (done.status, done.err) == (0, "")
     assert done.numbers()["done"] == 3
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_command_whose_output_is_closed_does_its_work(birds, stream):
+    closing = [sys.executable, "-c", CLOSING, str(stream), *MODULE]
+    done = birds.wfengine("run", "birds.py:workflow", "--input", "good.csv", command=closing)
+    assert done.status == 0
+    assert "Traceback" not in done.out + done.err
+    written = (birds / "output" / "sightings.jsonl").read_text().splitlines()
+    assert [json.loads(line)["bird"] for line in written] == ["robin", "wren"]

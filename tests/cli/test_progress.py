@@ -6,11 +6,14 @@ import pty
 import subprocess
 import sys
 import termios
+from queue import Queue
+from threading import enumerate as enumerate_threads
 
 import pytest
 from rich.console import Console
 
-from wfengine.cli.progress import LINE_SECONDS, Meter, shown
+from wfengine.cli import progress
+from wfengine.cli.progress import Meter, shown
 from wfengine.cli.records import Record
 from wfengine.cli.sources import Source
 from wfengine.cli.tally import Tally
@@ -29,12 +32,12 @@ os.execv(sys.argv[1], sys.argv[1:])
 class Terminal:
     """The command on a terminal."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, command="run"):
         self.shown = ""
         self.ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, b"\x28\x00\x64\x00\x00\x00\x00\x00")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", IN_A_TERMINAL, *MODULE, "run", *arguments],
+            [sys.executable, "-c", IN_A_TERMINAL, *MODULE, command, *arguments],
             cwd=folder.path,
             env={name: value for name, value in ENVIRONMENT.items() if name != "COLUMNS"},
             stdin=theirs,
@@ -98,9 +101,15 @@ def test_quiet_shows_nothing_on_a_terminal_either(birds):
 
 
 def test_ctrl_c_typed_on_the_terminal_stops_the_run(folder):
-    os.mkfifo(folder / "gate")
     folder.write(
-        flow_py="def task(obj, eng):\n    print('begun', obj['a'])\n    open('gate').close()",
+        flow_py="""
+import os, time
+
+def task(obj, eng):
+    print("begun", obj["a"])
+    while not os.path.exists("gate"):
+        time.sleep(0.01)
+""",
         rows_csv="a\n1\n2\n",
     )
     with Terminal(folder, "flow.py:task", "--input", "rows.csv") as terminal:
@@ -111,6 +120,35 @@ def test_ctrl_c_typed_on_the_terminal_stops_the_run(folder):
         assert terminal.end() == 130
     assert "begun 2" not in terminal.shown
     assert "Interrupted after " in terminal.shown
+
+
+def test_ctrl_c_on_a_stored_run_says_how_it_goes_on(folder):
+    folder.write(
+        flow_py="""
+import os, time
+
+def task(obj, eng):
+    print("begun", obj["a"])
+    while not os.path.exists("gate"):
+        time.sleep(0.01)
+""",
+        rows_csv="a\n1\n2\n",
+    )
+    run = ("flow.py:task", "--input", "rows.csv", "--store", "sqlite:///runs.db")
+    with Terminal(folder, *run) as terminal:
+        terminal.until("begun 1")
+        terminal.press_ctrl_c()
+        terminal.until("Stopping after the current task")
+        (folder / "gate").write_text("")
+        assert terminal.end() == 130
+    assert "begun 2" not in terminal.shown
+    assert "is halted" in terminal.shown
+    assert "the same command with --resume goes on with it" in terminal.shown
+    with Terminal(folder, *run, "--resume") as terminal:
+        assert terminal.end() == 0
+    assert "begun 2" in terminal.shown
+    assert "begun 1" not in terminal.shown
+    assert "is completed" in terminal.shown
 
 
 def test_on_a_terminal_without_an_input_the_command_does_not_wait_for_one(birds):
@@ -186,21 +224,54 @@ def test_the_time_left_is_not_told_where_the_whole_is_not_known(meter, clock):
     assert str(meter) == "3 tokens, 1.5/s"
 
 
-def test_where_there_is_no_terminal_a_line_is_printed_now_and_then(meter, clock, capsys):
+class Printed:
+    """A file that hands over each line as it is printed."""
+
+    def __init__(self):
+        self.lines = Queue()
+
+    def write(self, text):
+        self.lines.put(text)
+
+    def flush(self):
+        pass
+
+    def until(self, line):
+        before = [self.lines.get(timeout=PATIENCE)]
+        while before[-1] != f"{line}\n":
+            assert len(before) < 1000, before[-1]
+            before.append(self.lines.get(timeout=PATIENCE))
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Have lines printed often, as if more time had passed."""
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("often")
+def test_where_there_is_no_terminal_lines_are_printed_though_no_token_ends(meter, clock):
+    printed = Printed()
+    with shown(meter, Console(file=printed)):
+        clock.now += 10
+        printed.until("0 tokens, 0.0/s")
+        printed.until("0 tokens, 0.0/s")
+        count(meter, rows=200, up_to=250)
+        printed.until("200 tokens, 20/s, 25%, 30 s left")
+        clock.now += 10
+        printed.until("200 tokens, 10/s, 25%, 60 s left")
+    assert not [each for each in enumerate_threads() if each.name == "wfengine progress"]
+
+
+def test_a_run_that_is_over_soon_prints_no_line(meter, capsys):
     with shown(meter, Console()) as tick:
-        for _ in range(3 * 5):
-            clock.now += LINE_SECONDS / 5
-            count(meter, rows=1, up_to=meter.source.bytes_read + 10)
-            tick()
-    assert capsys.readouterr().out.splitlines() == [
-        "5 tokens, 0.5/s, 5%, 190 s left",
-        "10 tokens, 0.5/s, 10%, 180 s left",
-        "15 tokens, 0.5/s, 15%, 170 s left",
-    ]
-
-
-def test_without_a_console_nothing_is_printed(meter, clock, capsys):
-    with shown(meter, None) as tick:
-        clock.now += 100 * LINE_SECONDS
         tick()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("often")
+def test_without_a_console_nothing_is_printed(meter, capsys):
+    with shown(meter, None) as tick:
+        tick()
+        assert not [each for each in enumerate_threads() if each.name == "wfengine progress"]
     assert capsys.readouterr() == ("", "")

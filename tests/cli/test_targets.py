@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_imported_is_not_remembered(tmp_path):
         ("flwo.py:workflow", "there is no file 'flwo.py'; did you mean 'flow.py'?"),
         ("no/such/flow.py:workflow", "there is no file 'no/such/flow.py'"),
         ("flow_:workflow", "there is no module 'flow_'; did you mean 'flow'?"),
-        ("wfengine.stat:x", "there is no module 'wfengine.stat'; did you mean 'wfengine.state'?"),
+        ("wfengine.util:x", "there is no module 'wfengine.util'; did you mean 'wfengine.utils'?"),
         ("flow.tasks:x", "there is no module 'flow.tasks'"),
         ("./:workflow", ". is a folder; a target is path/to/file.py:attribute or package.module"),
         ("./rows.csv:workflow", "rows.csv is no Python file: its name ends in .py"),
@@ -226,7 +226,7 @@ def test_a_file_that_cannot_be_imported_shows_the_users_own_traceback(folder, so
     assert err.splitlines()[-1].startswith(f"Error: {folder / 'flow.py'} cannot be imported: ")
     assert said in err
     assert "importlib" not in err
-    assert "definitions.py" not in err
+    assert "loading.py" not in err
 
 
 def test_a_misspelt_name_gets_the_one_that_may_be_meant(folder):

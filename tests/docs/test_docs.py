@@ -6,10 +6,13 @@ In a page,
   ``<!-- a namespace of its own -->`` above it begins a new one;
 - ``<!-- file: NAME -->`` above a block of any language writes it to that file instead;
 - a ``console`` block with ``$ wfengine ...`` runs the command, in the folder of those files, and
-  prints what the block shows, give or take the time that it took;
+  prints what the block shows; ``$ make demo`` runs what the Makefile says;
 - a ``text`` block is what the ``python`` block above it prints, with the exception that it ends in.
+
+What differs from run to run may differ from the page: times, and the uuids of runs.
 """
 
+import ast
 import contextlib
 import difflib
 import doctest
@@ -32,6 +35,7 @@ from attrs import frozen
 import wfengine.patterns
 from wfengine import engine, errors, signals
 from wfengine.deprecated import DeprecatedSpellings
+from wfengine.store import Models
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -41,6 +45,18 @@ FENCED = re.compile(
     r"(?:^<!-- (?P<note>.*?) -->\n+)?^```(?P<language>\w*)\n(?P<content>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+
+MAKE_DEMO = re.compile(r"(wfengine run .*) \$\(ARGS\)")
+
+NOT_IMPORTED = ("__main__", "migrations.env")
+"""Modules that are run: by Python, by Alembic."""
+
+UNSTEADY = {
+    r"(?m)^[\d,]+ tokens, .*\n": "",  # how far a command has come, if it takes long
+    r"[\d.,]+ seconds, [\d,]+ tokens/s": "SECONDS",
+    r"\b[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\b": "UUID",
+    r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b": "TIME",
+}
 
 
 @frozen
@@ -75,10 +91,11 @@ def trimmed(text):
 
 def check(page, block, printed, shown):
     """Fail with the difference between what was printed and what the page shows."""
-    if trimmed(printed) == trimmed(shown):
+    printed, shown = steady(trimmed(printed)), steady(trimmed(shown))
+    if printed == shown:
         return
     difference = difflib.unified_diff(
-        trimmed(shown).splitlines(), trimmed(printed).splitlines(), "shown", "printed", lineterm=""
+        shown.splitlines(), printed.splitlines(), "shown", "printed", lineterm=""
     )
     lines = "\n".join(difference)
     pytest.fail(f"{page.name}, after line {block.line}:\n{lines}", pytrace=False)
@@ -96,11 +113,10 @@ def execute(page, block, namespace):
     return printed.getvalue()
 
 
-def run_command(command, folder="."):
+def run_command(command):
     """Run a command line of wfengine; return what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(command)],
-        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -110,20 +126,31 @@ def run_command(command, folder="."):
     return done.stdout
 
 
-def timeless(output):
-    """Return what a command printed without how long it took."""
-    return re.sub(r"[\d.,]+ seconds, [\d,]+ tokens/s", "SECONDS", output)
+def steady(output):
+    """Return what was printed without what differs from run to run."""
+    for pattern, name in UNSTEADY.items():
+        output = re.sub(pattern, name, output)
+    return output
 
 
 def commands_of(block):
     """Return the commands of a console block, each with the output shown below it."""
-    _, *entries = re.split(r"^\$ ", block.content, flags=re.MULTILINE)
+    _, *entries = re.split(r"^\$ (?:\.venv/bin/)?", block.content, flags=re.MULTILINE)
     return [entry.partition("\n")[::2] for entry in entries]
+
+
+def show_command(command):
+    """Return what a command prints; None for one that is not run."""
+    if command == "make demo":
+        line = MAKE_DEMO.search((ROOT / "Makefile").read_text())[1]
+        return f".venv/bin/{line}\n{run_command(line)}"
+    return run_command(command) if command.startswith("wfengine ") else None
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder to be in, from which files are imported as they are next to a script."""
+    """A folder to be in, with the examples, from which files are imported as next to a script."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
@@ -148,8 +175,9 @@ def test_examples_print_what_the_page_shows(page):
             check(page, block, execute(page, block, namespace), shown)
         elif block.language == "console":
             for command, shown in commands_of(block):
-                if command.startswith("wfengine "):
-                    check(page, block, timeless(run_command(command)), timeless(shown))
+                printed = show_command(command)
+                if printed is not None:
+                    check(page, block, printed, shown)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -163,21 +191,11 @@ def test_outputs_follow_what_prints_them(page):
     assert stray == []
 
 
-def test_readme_shows_what_the_demo_prints(tmp_path):
-    (command,) = re.findall(r"(wfengine run .*) \$\(ARGS\)", (ROOT / "Makefile").read_text())
-    printed = run_command(f"{command} --output {tmp_path}/output", folder=ROOT)
-    blocks = blocks_of((ROOT / "README.md").read_text(encoding="utf-8"))
-    commands = [entry for block in blocks for entry in commands_of(block)]
-    ran, shown = dict(commands)["make demo"].split("\n", maxsplit=1)
-    assert ran.endswith(command)
-    assert timeless(printed.replace(f"{tmp_path}/", "")) == timeless(shown)
-
-
 def module_names():
     for package in (wfengine, wfengine.patterns):
         yield package.__name__
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith(NOT_IMPORTED):
                 yield module.name
 
 
@@ -185,6 +203,12 @@ def module_names():
 def test_examples_in_docstrings_give_what_they_show(name):
     failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert failed == 0
+
+
+def test_the_reference_of_the_command_line_is_that_of_the_commands(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    written = importlib.import_module("write_cli").page()
+    assert (DOCS / "cli.md").read_text(encoding="utf-8") == written, "run: python docs/write_cli.py"
 
 
 def test_pictures_are_those_that_the_script_draws(monkeypatch):
@@ -250,3 +274,34 @@ def test_links_of_the_readme_lead_to_files():
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_row_of_the_failure_matrix_names_a_test_that_there_is():
+    page = (DOCS / "guarantees.md").read_text(encoding="utf-8")
+    _, matrix = page.split("## The failure matrix")
+    _, _, *rows = re.findall(r"^\|.*\|$", matrix, re.MULTILINE)
+    named = [re.search(r"`(tests/[\w/]+\.py)::(\w+)` \|$", row) for row in rows]
+    assert [row for row, found in zip(rows, named, strict=True) if not found] == []
+    missing = [found[0] for found in named if found[2] not in functions_in(ROOT / found[1])]
+    assert missing == []
+
+
+def functions_in(file):
+    """Return the names of the functions in a file."""
+    tree = ast.parse(file.read_text(encoding="utf-8")) if file.exists() else ast.Module([], [])
+    return [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("table", Models().tables, ids=lambda table: table.name)
+def test_every_column_is_in_the_reference_of_its_table(table):
+    sections = (DOCS / "databases.md").read_text(encoding="utf-8").split("\n### ")
+    (section,) = [section for section in sections if section.startswith(f"{table.name}\n")]
+    section = section.split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == [c.name for c in table.columns]
+
+
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name.endswith("Error")])
+def test_every_error_is_in_a_table(name):
+    is_of_store = issubclass(getattr(errors, name), errors.StoreError)
+    page = "durable.md" if is_of_store else "engine.md"
+    assert missing_from_tables(DOCS / page, [name]) == []

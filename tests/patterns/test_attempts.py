@@ -121,6 +121,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ({"delay": 8, "backoff": 0.5}, [8, 4, 2]),
         ({"delay": 5, "backoff": 0}, [5]),
         ({"backoff": 3}, []),
+        ({"delay": 1e6, "backoff": 1e300}, [1e6, 31_622_400, 31_622_400]),
         ({}, []),
     ],
     ids=repr,
@@ -354,6 +355,12 @@ def test_nested_loops_that_fail_are_begun_again(run: Way) -> None:
     inner = FOR("xy", "letter", [run.add_value("letter"), at_y])
     attempt = TRY(FOR([1, 2], "number", [run.add_value("number"), inner]))
     assert run.trace(attempt) == [1, "x", "y", 1, "x", "y", 2, "x", "y"]
+
+
+def test_a_loop_with_an_attempt_in_it_runs_in_every_turn_of_a_loop_around_it(run: Way) -> None:
+    inner = FOR("xy", "letter", [run.add_value("letter"), TRY(run.add("try"))])
+    turn = ["x", "try", "y", "try"]
+    assert run.trace(FOR([1, 2], None, inner), run.add("after")) == [*turn, *turn, "after"]
 
 
 def test_a_condition_that_fails_is_a_failure(run: Way) -> None:

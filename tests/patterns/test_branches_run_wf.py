@@ -1,6 +1,8 @@
 """RUN_WF."""
 
 import asyncio
+import pickle
+from copy import copy, deepcopy
 from typing import Any
 
 import pytest
@@ -117,6 +119,35 @@ def test_what_the_definition_put_into_extra_data_survives_a_halt(run: Way, take_
         run.process(engine, [token])
     take_up(engine, definition())
     assert token == [1, 2]
+
+
+def test_what_the_definition_removed_from_its_extra_data_is_gone_after_a_halt_too(
+    run: Way, take_up: Any
+) -> None:
+    halts = run.halts(times=2)
+
+    def definition() -> list[Any]:
+        removes = run.task(lambda obj, eng: eng.extra_data.pop("x"))
+        sees = run.task(lambda obj, eng: obj.append("x" in eng.extra_data))
+        return [ENG_SET("x", 1), RUN_WF([removes, halts, sees]), sees]
+
+    engine, token = run.engine(definition()), []
+    with pytest.raises(HaltProcessing):
+        run.process(engine, [token])
+    with pytest.raises(HaltProcessing):
+        take_up(engine, definition())
+    take_up(take_up.engine, definition())
+    assert token == [False, True]
+
+
+def test_the_definitions_extra_data_can_be_copied_as_a_plain_dictionary(run: Way) -> None:
+    def copy_all_ways(obj: Any, eng: Any) -> None:
+        data = eng.extra_data
+        obj.extend([copy(data), deepcopy(data), pickle.loads(pickle.dumps(data))])
+
+    copies = run.trace(ENG_SET("x", 1), RUN_WF(run.task(copy_all_ways)))
+    assert copies == [{"x": 1}] * 3
+    assert {type(each) for each in copies} == {dict}
 
 
 def test_a_loop_around_a_halted_loop_with_the_same_key_goes_on_with_its_own_item(

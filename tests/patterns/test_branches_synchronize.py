@@ -274,6 +274,57 @@ def test_of_branches_that_wrote_the_same_key_the_later_one_counts(run: Way) -> N
     assert run.trace(SYNCHRONIZE(earlier, later, EMPTY_CALL), run.add_value("x")) == ["later"]
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda data: data.__setitem__("x", data["x"]),
+        lambda data: data.update(x=data["x"]),
+        lambda data: data.update([("x", data["x"])]),
+        lambda data: data.setdefault("x", data.pop("x")),
+        lambda data: data.__ior__({"x": data["x"]}),
+    ],
+    ids=["item", "update", "update by pairs", "setdefault", "update by operator"],
+)
+def test_a_later_branch_that_wrote_what_was_there_before_counts(run: Way, write: Any) -> None:
+    branches = ENG_SET("x", "changed"), run.task(lambda obj, eng: write(eng.extra_data))
+    assert run.trace(
+        ENG_SET("x", "given"), SYNCHRONIZE(*branches, EMPTY_CALL), run.add_value("x")
+    ) == ["given"]
+
+
+def test_a_later_branch_that_only_asked_for_a_key_does_not_count(run: Way) -> None:
+    asks = run.task(lambda obj, eng: obj.append(eng.extra_data.setdefault("x", "mine")))
+    branches = ENG_SET("x", "changed"), asks
+    assert run.trace(
+        ENG_SET("x", "given"), SYNCHRONIZE(*branches, EMPTY_CALL), run.add_value("x")
+    ) == ["given", "changed"]
+
+
+def test_a_branch_may_have_put_another_dictionary_in_place_of_extra_data(run: Way) -> None:
+    def replace(obj: Any, eng: Any) -> None:
+        eng.extra_data = {**eng.extra_data, "y": "new"}
+
+    branches = ENG_SET("x", "changed"), run.task(replace)
+    see = run.add_value("x"), run.add_value("y")
+    assert run.trace(ENG_SET("x", "given"), SYNCHRONIZE(*branches, see)) == ["changed", "new"]
+
+
+def test_what_a_branch_wrote_before_a_halt_counts_as_if_it_had_not_halted(
+    run: Way, take_up: Any
+) -> None:
+    halts = run.halts()
+
+    def definition() -> list[Any]:
+        branches = ENG_SET("x", "changed"), [ENG_SET("x", "given"), halts]
+        return [ENG_SET("x", "given"), SYNCHRONIZE(*branches, run.add_value("x"))]
+
+    engine, token = run.engine(definition()), []
+    with pytest.raises(HaltProcessing):
+        run.process(engine, [token])
+    take_up(engine, definition())
+    assert token == ["given"]
+
+
 def test_a_later_branch_that_did_not_write_a_key_does_not_count(run: Way) -> None:
     branches = ENG_SET("x", "changed"), EMPTY_CALL
     assert run.trace(

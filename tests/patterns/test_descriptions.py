@@ -5,10 +5,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wfengine import GenericWorkflowEngine, patterns
 from wfengine.callbacks import Definition, task_name
-from wfengine.description import Description, describe
+from wfengine.description import Description, Need, describe
 from wfengine.patterns import (
     BREAK,
     CALLFUNC,
@@ -21,6 +23,7 @@ from wfengine.patterns import (
     ENG_SET,
     ERROR,
     FOR,
+    GRAPH,
     HALT,
     IF,
     IF_ELSE,
@@ -42,6 +45,7 @@ from wfengine.patterns import (
     TRY,
     WHILE,
 )
+from wfengine.patterns.graph import MOST_TOLD, After, AllOf, AnyOf, Node
 
 
 def first(obj: Any, eng: Any) -> None: ...
@@ -83,6 +87,7 @@ PATTERNS: dict[str, Any] = {
     "OBJ_NEXT": OBJ_NEXT(),
     "OBJ_SET": OBJ_SET("title", "Walden"),
     "PARALLEL_SPLIT": PARALLEL_SPLIT(first, [second, third]),
+    "GRAPH": GRAPH(Node("a", first), Node("b", [second, third], requires="a"), limit=2),
     "PROFILE": PROFILE([first, second]),
     "RUN_WF": RUN_WF([first, second]),
     "SIMPLE_MERGE": SIMPLE_MERGE(first, [second], third),
@@ -112,6 +117,7 @@ PARTS = {
     "CALLFUNC": {"function": [make]},
     "CHOICE": {"arbiter": [holds]},
     "DEBUG_CYCLE": {"body": [first]},
+    "GRAPH": {"branch": [[first], [second, third]]},
     "IF": {"condition": [holds]},
     "IF_ELSE": {"condition": [holds]},
     "IF_NOT": {"condition": [holds]},
@@ -133,6 +139,7 @@ LABELS = {
     "ENG_GET": "size",
     "ENG_SET": "size",
     "ERROR": "no paper",
+    "GRAPH": "2 elements",
     "HALT": "approve",
     "IF": "holds",
     "IF_ELSE": "holds",
@@ -216,6 +223,31 @@ def test_choice_gives_the_key_of_each_branch_in_the_order_of_the_branches() -> N
     keys = [part for part in description_of("CHOICE").parts if part.role == "key"]
     assert [part.label for part in keys] == ["1", "yes", "default"]
     assert [part.content for part in keys][:2] == [1, "yes"]
+
+
+def needs_of(graph: Any) -> list[tuple[Need, ...]]:
+    description = describe(graph)
+    assert description is not None
+    return [part.needs for part in description.parts]
+
+
+def test_a_graph_tells_what_its_elements_need() -> None:
+    either = AnyOf("a", AllOf("b", After("a", "failure")))
+    graph = GRAPH(
+        Node("a", first), Node("b", second, requires=["a", "a"]), Node("c", third, requires=either)
+    )
+    assert needs_of(graph) == [
+        (),
+        (Need("a"),),
+        (Need("a", is_choice=True), Need("b", is_choice=True), Need("a", "failure", True)),
+    ]
+
+
+def test_a_graph_of_more_needs_than_anybody_could_look_at_tells_none() -> None:
+    count = MOST_TOLD + 2
+    chain = [Node(str(n), first, requires=str(n - 1) if n else None) for n in range(count)]
+    assert set(needs_of(GRAPH(*chain))) == {()}
+    assert needs_of(GRAPH(*chain[:-1]))[-1] == (Need(str(count - 3)),)
 
 
 def test_the_operands_of_a_comparison_describe_themselves() -> None:
@@ -318,3 +350,12 @@ def test_a_pattern_explains_itself_to_programmers(name: str) -> None:
 def test_two_patterns_do_not_share_a_description() -> None:
     assert describe(ENG_GET("a")) != describe(ENG_GET("b"))
     assert describe(HALT("a")) != describe(HALT("b"))
+
+
+@given(st.lists(st.sets(st.integers(0, 30)), min_size=1, max_size=30))
+def test_each_element_of_a_graph_needs_what_it_requires(numbers: list[set[int]]) -> None:
+    required = [
+        sorted({str(each % n) for each in found}) if n else [] for n, found in enumerate(numbers)
+    ]
+    nodes = [Node(str(n), first, requires=list(found)) for n, found in enumerate(required)]
+    assert [[need.label for need in found] for found in needs_of(GRAPH(*nodes))] == required

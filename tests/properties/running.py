@@ -178,9 +178,12 @@ def _task_signal(name: str, sender: Any, context: dict[str, Any]) -> Any:
 class Way:
     """How the engine is run: none of it may make a difference.
 
+    :param asynchronous: whether it is run by ``process_async``.
     :param coroutines: the part of the callables that are coroutine functions.
     :param mixed: whether lists are written with tuples and None.
+    :param seed: decides about single callables and lists.
     :param collect: what the tokens are handed over in.
+    :param to_tasks: whether somebody listens to the signals of tokens and tasks.
     """
 
     engine_class: Any = GenericWorkflowEngine
@@ -202,6 +205,7 @@ class EngineRun:
         self.way = way or Way()
         self.world = World(halt_at)
         self.tokens = new_tokens(case.tokens)
+        self.objects: list[Token] | None = None
         self.engine = self._new_engine()
 
     def _new_engine(self) -> Any:
@@ -217,7 +221,7 @@ class EngineRun:
 
     def restart(self, obj: str, task: str) -> Observed:
         """Go on where the run was left, or somewhere near."""
-        return self._observed("restart", obj, task)
+        return self._observed("restart", obj, task, self.objects)
 
     def move_to_another_engine(self) -> None:
         """Have a new engine take over, which gets the position through JSON."""
@@ -225,11 +229,7 @@ class EngineRun:
         self.engine.state = MachineState(**copied(old.state.to_dict()))
         stored = {key: value for key, value in old.extra_data.items() if key != "lock"}
         self.engine.extra_data.update(copied(stored))
-
-    def restart_elsewhere(self) -> Observed:
-        """Go on exactly where the run was left, in another engine."""
-        self.move_to_another_engine()
-        return self._observed("restart", "current", "current", self.tokens)
+        self.objects = self.tokens
 
     def _observed(self, method: str, *arguments: Any) -> Observed:
         engine = self.engine

@@ -4,16 +4,13 @@ A definition is drawn with a temper: which of the things that tasks can do are f
 Runs end: a script does something else than to go on only a few times for each token.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from hypothesis import event, reject
 from hypothesis import strategies as st
 
 from . import definitions as d
-from .model import Endless, Unspecified
-from .running import Case, Observed
+from .running import Case, Way
 
 KEYS = st.sampled_from(["a", "b", "c"])
 NUMBERS = st.integers(-2, 3)
@@ -287,18 +284,7 @@ def cases(definition: Any = None) -> Any:
 POINTS = ("current", "next", "prev", "first")
 RESTARTS = st.tuples(st.sampled_from(POINTS), st.sampled_from(POINTS))
 
-
-def specified(run: Callable[[], Observed]) -> Observed:
-    """Return what the model says, and reject an example of which it cannot say enough."""
-    try:
-        observed = run()
-    except (Endless, Unspecified) as reason:
-        event(f"rejected: {reason!r}")
-        reject()
-    event(" ".join(observed.outcome[:2]))
-    return observed
-
-
-def scripts_of(part: Any) -> tuple[Any, ...]:
-    """Return what a user's callable does one after the other."""
-    return part.script if isinstance(part, d.Scripted) else ()
+SEEDS = st.integers(0, 1000)
+WAYS = st.builds(
+    Way, asynchronous=st.booleans(), coroutines=st.sampled_from([0.5, 1, 0]), seed=SEEDS
+)

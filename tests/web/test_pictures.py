@@ -1,0 +1,141 @@
+"""Drawings, which no page waits for longer than a moment."""
+
+import threading
+import time
+
+import pytest
+
+from wfengine.definitions import outline
+from wfengine.drawing import NodeState
+from wfengine.errors import DrawingError
+from wfengine.web import pictures as pictures_module
+from wfengine.web.pictures import BEING_DRAWN, Pictures
+
+
+def task(obj, eng): ...
+
+
+ROOT = outline([task])
+DONE, HALTED = {"0": NodeState(done=1)}, {"0": NodeState(halted=1)}
+
+
+class Draughtsman:
+    """Stands in for Graphviz."""
+
+    def __init__(self):
+        self.drawn = []
+        self.takes = 0.0
+        self.problem = None
+
+    def __call__(self, root, *, state, timeout):
+        self.drawn.append(dict(state))
+        time.sleep(self.takes)
+        if self.problem:
+            raise DrawingError(self.problem)
+        return b'<g id="0" class="node">' + str(dict(state)).encode() + b"</g>"
+
+
+@pytest.fixture
+def draughtsman(monkeypatch):
+    found = Draughtsman()
+    monkeypatch.setattr(pictures_module, "svg", found)
+    monkeypatch.setattr(pictures_module, "WAIT", 0.1)
+    monkeypatch.setattr(pictures_module, "SLOW", 0.1)
+    return found
+
+
+@pytest.fixture
+def told():
+    return threading.Event()
+
+
+@pytest.fixture
+def pictures(draughtsman, told):
+    found = Pictures(tell=told.set)
+    yield found
+    found.close()
+
+
+def test_what_is_quick_is_there_at_once_for_each_state_and_drawn_once(pictures, draughtsman):
+    for state in (DONE, HALTED, DONE, {}):
+        found = pictures.of(ROOT, state, "0")
+        assert f'class="chosen node">{state}' in found.svg
+        assert found.is_live
+    assert draughtsman.drawn == [{}, DONE, HALTED]
+
+
+def test_what_is_slow_is_pushed_when_it_is_there_and_drawn_once(pictures, draughtsman, told):
+    draughtsman.takes = 0.3
+    begun = time.monotonic()
+    assert pictures.of(ROOT, DONE) is BEING_DRAWN
+    assert pictures.of(ROOT, HALTED) is BEING_DRAWN
+    assert time.monotonic() - begun < 0.29
+    assert told.wait(10)
+    for state in (DONE, HALTED, {}):
+        found = pictures.of(ROOT, state)
+        assert found.svg is not None
+        assert not found.is_live
+    assert draughtsman.drawn == [{}]
+
+
+def test_what_was_slow_once_is_drawn_with_its_tokens_later(
+    pictures, draughtsman, told, monkeypatch
+):
+    monkeypatch.setattr(pictures_module, "REST", 0.1)
+    monkeypatch.setattr(pictures_module, "LEAST_REST", 0.1)
+    draughtsman.takes = 0.3
+    assert pictures.of(ROOT, DONE) is BEING_DRAWN
+    assert told.wait(10)
+    time.sleep(0.2)
+    found = pictures.of(ROOT, DONE)
+    assert found.svg is not None  # not less than before
+    assert not found.is_live
+    draughtsman.takes = 0.0
+    until = time.monotonic() + 10
+    while not pictures.of(ROOT, HALTED).is_live:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_what_could_not_be_drawn_is_remembered(pictures, draughtsman, told):
+    draughtsman.takes, draughtsman.problem = 0.3, "too much of it"
+    assert pictures.of(ROOT, DONE) is BEING_DRAWN
+    assert told.wait(10)
+    for state in (DONE, HALTED, {}):
+        assert pictures.of(ROOT, state).problem == "too much of it"
+    assert draughtsman.drawn == [{}]
+
+
+def test_what_failed_quickly_is_tried_again_soon(pictures, draughtsman, monkeypatch):
+    monkeypatch.setattr(pictures_module, "LEAST_REST", 0.05)
+    draughtsman.problem = "there is no Graphviz"
+    assert pictures.of(ROOT, DONE).problem == "there is no Graphviz"
+    draughtsman.problem = None
+    time.sleep(0.2)
+    assert pictures.of(ROOT, DONE).svg is not None
+
+
+def test_an_unexpected_error_is_told_in_place_of_the_drawing(pictures, monkeypatch):
+    monkeypatch.setattr(pictures_module, "svg", lambda *given, **how: 1 / 0)
+    assert "ZeroDivisionError" in pictures.of(ROOT, DONE).problem
+
+
+def test_pages_open_at_once_and_show_the_drawing_when_it_is_there(console, draughtsman):
+    draughtsman.takes = 0.5
+    uuid = console.runs[0]
+    version = console.parts.live.version
+    for path in (f"/runs/{uuid}", "/definitions/one?name=birds"):
+        begun = time.monotonic()
+        page = console.get(path)
+        assert time.monotonic() - begun < 0.5
+        assert "It is being drawn" in page.text
+    until = time.monotonic() + 10
+    while console.parts.live.version == version:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    for path in (f"/runs/{uuid}", "/definitions/one?name=birds"):
+        page = console.get(path)
+        assert page.has("g", id="0")
+        assert "It is being drawn" not in page.text
+        part = console.client.get(path, headers={"Live": "0"}).text
+        assert 'class="node"' in part
