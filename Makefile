@@ -11,14 +11,17 @@ PIP := $(BIN)/python -m pip install -qq
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs package bench check clean
+.PHONY: help demo console test lint types docs package bench crash check clean
 
 help: ## list the targets
 	@echo 'make TARGET [PYTHON=python3.12] [ARGS="arguments for the tool"]'
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
 
 demo: .venv/.demo ## run the example workflow
-	$(BIN)/wfengine run examples/flights/workflow.py:workflow --input examples/flights/data/flights.csv $(ARGS)
+	$(BIN)/wfengine run examples/flights/workflow.py:workflow --input examples/flights/data/flights.csv --store sqlite:///runs.db $(ARGS)
+
+console: .venv/.console ## show the runs of the demo in a browser, and what waits for a decision
+	$(BIN)/wfengine console examples/flights/workflow.py:workflow --store sqlite:///runs.db $(ARGS)
 
 test: .venv/.tox ## run the tests with coverage
 	@$(TOX) -e py $(if $(ARGS),-- $(ARGS))
@@ -37,6 +40,9 @@ package: .venv/.tox ## build, install and try the wheel, the source archive and 
 
 bench: .venv/.tox ## run the benchmarks
 	@$(TOX) -e bench $(if $(ARGS),-- $(ARGS))
+
+crash: .venv/.tox ## kill runs a thousand times, and compare
+	@$(TOX) -e crash $(if $(ARGS),-- $(ARGS))
 
 check: .venv/.tox ## all of lint, types, test, docs and package
 	@$(TOX)
@@ -65,4 +71,9 @@ clean: ## remove everything that is generated, .venv included
 .venv/.demo: .venv/.made pyproject.toml setup.py
 	@echo 'Installing wfengine[cli] ...'
 	@$(PIP) --editable '.[cli]'
+	@touch $@
+
+.venv/.console: .venv/.made pyproject.toml setup.py
+	@echo 'Installing wfengine[cli,web] ...'
+	@$(PIP) --editable '.[cli,web]'
 	@touch $@
