@@ -403,20 +403,20 @@ class _Group:
         plan = eng._plan(self._first(), None, False, False, None, False)
         journal: Any = eng.recorder
         try:
-            found = [token.id for page in self._pages() for token in page]
+            # Numbers only: no page of rows is held while the tokens run.
+            found = {token.id: token.index for page in self._pages() for token in page}
             self._audit("restart" if from_first_task else "resume", len(found))
             if from_first_task:
                 journal.writer.lease = journal.lease
-                indexes = self._take_back(journal)
+                self._take_back(journal)
                 journal.tokens.forget()
-                journal.passing.plan((Start(index) for index in indexes), None)
-            else:
-                journal.passing.plan(self._starts(), None)
+            starts = (Start(index, passes_halt=not from_first_task) for index in found.values())
+            journal.passing.plan(starts, None)
         except BaseException:
             self.store.give_back(journal)
             raise
         yield from eng._resume(plan, owner)
-        return found
+        return list(found)
 
     def _first(self) -> int:
         """Return the id of the first that can be read."""
@@ -424,17 +424,13 @@ class _Group:
             return page[0].id
         raise self.damage or _unknown(self.store, self.run, self.failure)
 
-    def _starts(self) -> Iterator[Start]:
-        return (Start(token.index, passes_halt=True) for page in self._pages() for token in page)
-
     def _new_engine(self) -> Any:
         from wfengine.engine_db import DbWorkflowEngine
 
         return DbWorkflowEngine.from_uuid(self.run.uuid, store=self.store)
 
-    def _take_back(self, journal: Journal) -> list[int]:
-        """Put them at their first task; return their indexes in the run."""
-        indexes = []
+    def _take_back(self, journal: Journal) -> None:
+        """Put them at their first task."""
         for page in self._pages():
             checkpoint = Checkpoint(cursor=journal.passing.cursor)
             visits = self._last_visits(page)
@@ -443,9 +439,7 @@ class _Group:
                 token.path, token.visits = "0", [visits[token.id] + 1]
                 token.memory, token.attempts = None, 0
                 checkpoint.advance(token, self.store.clock())
-                indexes.append(token.index)
             self._write(journal.writer, checkpoint, page)
-        return indexes
 
     def _last_visits(self, tokens: list[TokenRecord]) -> dict[int, int]:
         """Return the number of the last visit of each."""
