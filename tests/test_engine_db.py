@@ -1221,6 +1221,21 @@ def test_a_loaded_engine_stands_in_the_definition_of_its_token(store):
     assert logs(eng) == ["a ask b"]
 
 
+def test_what_is_chosen_for_a_token_may_be_a_task_alone(store):
+    class ChoosesOne(DbWorkflowEngine):
+        def callback_chooser(self, obj):
+            return ask
+
+    eng = ChoosesOne.with_name("run", store=store, definition=[c])
+    with pytest.raises(HaltProcessing):
+        eng.process([{"asks": True}])
+    again = ChoosesOne.from_uuid(eng.uuid, store=store, definition=[c])
+    assert again.current_taskname == "ask"
+    again.resume()
+    assert again.status is WorkflowStatus.COMPLETED
+    assert logs(eng) == ["ask"]
+
+
 # Branches
 
 

@@ -11,7 +11,7 @@ from copy import copy
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn
 
-from wfengine.callbacks import ALL, Callbacks, Definition, task_name
+from wfengine.callbacks import ALL, Callbacks, Definition, clean, task_name
 from wfengine.deprecated import DeprecatedSpellings, callbacks_by_feature
 from wfengine.errors import (
     AbortProcessing,
@@ -265,6 +265,15 @@ class GenericWorkflowEngine(DeprecatedSpellings):
     def callback_chooser(self, obj: Any) -> Any:
         """Return the definition for a token; override it to have several kinds of token."""
         return callbacks_by_feature(self, obj) or self.callbacks.get(ALL)
+
+    def definition_for(self, obj: Any) -> Definition:
+        """Return what :meth:`callback_chooser` chooses for a token, ready to run; it may be empty.
+
+        :raises WorkflowDefinitionError: for something that is no task, naming it and its path.
+        """
+        chosen = self.callback_chooser(obj)
+        is_task = callable(chosen) and not isinstance(chosen, list)
+        return clean([chosen] if is_task else chosen or [])
 
     def defer(self, call: Callable[[], Any], until: Literal["token", "run"] = "token") -> None:
         """Have something called when the current token's tasks, or the run, come to an end.

@@ -246,18 +246,11 @@ class DbWorkflowEngine(GenericWorkflowEngine):
         from wfengine.store.memory import recall
 
         self.state.callback_pos = token.position
-        self.definition = self._definition_at(token.index)
         memory, _ = recall(token, self.run_store.types)
         if memory["frames"]:
             self.extra_data[FRAMES] = memory["frames"]
-
-    def _definition_at(self, index: int) -> Definition | None:
-        """Return the definition that a token goes through, unless it has changed."""
-        if self._has_drifted():
-            return None
-        if self.overrides("callback_chooser"):
-            return clean(self.callback_chooser(self.objects[index]))
-        return clean(self.callbacks.get())
+        drifted = self._has_drifted()
+        self.definition = None if drifted else self.definition_for(self.objects[token.index])
 
     def _own_journal(self) -> Journal:
         if self.recorder is None:

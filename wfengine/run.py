@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from wfengine import signals
-from wfengine.callbacks import Definition, clean
+from wfengine.callbacks import Definition
 from wfengine.errors import (
     AbortProcessing,
     HaltProcessing,
@@ -259,15 +259,13 @@ class Run:
 
     def _choose(self, obj: Any) -> Definition:
         self.eng.definition = None
-        chosen = self.eng.callback_chooser(obj)
-        if callable(chosen) and not isinstance(chosen, list):
-            chosen = [chosen]
-        if not chosen and self.eng.parent is None:  # a branch may be empty
+        definition: Definition = self.eng.definition_for(obj)
+        if not definition and self.eng.parent is None:  # a branch may be empty
             raise WorkflowDefinitionError(
                 f"there is nothing to run for token {self.eng.state.token_pos}: "
-                f"callback_chooser returned {chosen!r}"
+                "callback_chooser returned no task"
             )
-        return clean(chosen)
+        return definition
 
     def walk(self, definition: Definition, obj: Any) -> Process:
         """Run a definition for one token, watched if there is somebody to watch."""
