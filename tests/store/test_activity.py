@@ -188,3 +188,10 @@ def test_what_cannot_be_meant_is_refused(store, eng):
             store.activity(eng.uuid, **which)
     with pytest.raises(WorkflowAPIError, match="last is a whole number"):
         store.timings(eng.uuid, last=0)
+    for huge in (10**5000, 2**31):
+        with pytest.raises(WorkflowAPIError, match="last is a whole number"):
+            store.timings(eng.uuid, last=huge)
+        with pytest.raises(WorkflowAPIError, match="count is a whole number"):
+            store.slowest(eng.uuid, count=huge)
+        with pytest.raises(WorkflowAPIError, match="limit is a whole number"):
+            store.activity(eng.uuid, limit=huge)

@@ -12,7 +12,7 @@ from wfengine.errors import DamagedDataError, WorkflowAPIError
 from wfengine.status import WorkflowStatus
 from wfengine.store.records import RunRecord, columns_of
 from wfengine.store.serialization import Types
-from wfengine.store.serialization.faults import shown
+from wfengine.store.serialization.faults import check_number
 from wfengine.store.views import moment_of
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def activity(
     """
     if after is not None and before is not None:
         raise WorkflowAPIError("steps are asked for after one, or before one, not both")
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise WorkflowAPIError(f"limit is a whole number from 1 on, not {shown(limit)}")
+    check_number(limit, 1, "limit")
     step = store.models.execution.__table__
     if after is not None:
         beyond, order = [step.c.id > after], step.c.id

@@ -22,7 +22,7 @@ from wfengine.store.failures import describe_error
 from wfengine.store.leases import Lease, check
 from wfengine.store.problems import explained
 from wfengine.store.records import RunRecord, TokenRecord, path_text
-from wfengine.store.serialization import Types
+from wfengine.store.steps import DOCUMENTS
 
 if TYPE_CHECKING:
     from wfengine.store.store import Store
@@ -313,7 +313,7 @@ class Writer:
             if checkpoint.steps:
                 statements.step.run_all(link.cursor, checkpoint.steps)
             for branch in checkpoint.joined:
-                options = Types().dumps({**branch.options, "is_joined": True})
+                options = DOCUMENTS.dumps({**branch.options, "is_joined": True})
                 statements.options.run(link.cursor, {"run_id": branch.id, "options": options})
             if at_end is not None:
                 self._store.database.check_file()
@@ -407,7 +407,7 @@ class Writer:
             "run_id": self.run.id,
             "status": found.name,
             "finished": self._store.clock() if found is WorkflowStatus.COMPLETED else None,
-            "error": Types().dumps(describe_error(error)) if error and has_failed else None,
+            "error": DOCUMENTS.dumps(describe_error(error)) if error and has_failed else None,
         }
         end = statements.end if self.run.root_id is None else statements.end_of_branch
         end.run(link.cursor, values)

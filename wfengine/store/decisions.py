@@ -13,16 +13,16 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Text, bindparam, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from wfengine.errors import LeaseHeldError, UnknownTokenError, WorkflowObjectStatusError
 from wfengine.status import ObjectStatus
 from wfengine.store.audit import brief, note, user_name
-from wfengine.store.changes import diff
-from wfengine.store.records import RunRecord, TokenRecord, columns_of
+from wfengine.store.control import task_at
+from wfengine.store.edits import document, name_at, step_of
+from wfengine.store.records import RunRecord, TokenRecord
 from wfengine.store.retention import is_being_deleted
-from wfengine.store.serialization import Types, text_of
-from wfengine.store.steps import DONE
+from wfengine.store.steps import DOCUMENTS
 from wfengine.store.token_notes import WAITING
 from wfengine.store.views import plain_of
 
@@ -34,7 +34,7 @@ __all__ = ["INSIDE", "UNCHANGED", "decide", "queue_waiting"]
 UNCHANGED: Any = object()
 """Stands for data that stay as they are."""
 
-INSIDE = Types().dumps({"decision": None, "inside": True})
+INSIDE = DOCUMENTS.dumps({"decision": None, "inside": True})
 """The decision of a token that waits for a branch: it was made further inside."""
 
 BATCH = 500
@@ -81,7 +81,7 @@ def decide(
     who = user_name(by)
     ruling = {"decision": decision, "by": who, "at": _now(store)}
     text = store.types.dumps(ruling, "the decision")
-    new = token.text if data is UNCHANGED else store.types.dumps(data, f"token {token.index}")
+    new = token.text if data is UNCHANGED else store.text_of_token(data, token.index)
     while not _write(store, token, around[0][0], waiting, text, new, (who, run.uuid)):
         token, _ = store.token(token_id)
         new = token.text if data is UNCHANGED else new
@@ -252,11 +252,11 @@ def _write(
         )
         .values(
             steps=token.steps + 1,
-            decision=bindparam("ruling", text, type_=Text()),
-            data=bindparam("new", data, type_=Text()),
+            decision=document(text),
+            data=document(data),
         )
     )
-    step = _step(store, token, run, text, data)
+    step = step_of(store, token, "decide", _task_of(store, token, run), text, data)
     with store.explaining(), store.database.writing() as connection:
         if not connection.execute(statement).rowcount:
             return False
@@ -276,45 +276,9 @@ def _decision_in(text: str) -> Any:
     return found["decision"] if isinstance(found, dict) else found
 
 
-def _step(store: Store, token: TokenRecord, run: RunRecord, text: str, data: str) -> Any:
-    """Return the statement that adds a decision to the history of a token."""
-    change = None if data == token.text else diff(Types.plain(data), Types.plain(token.text))
-    documents = {
-        "outcome": text,
-        "inverse": None if change is None else text_of(change),
-        "memory": token.memory,
-    }
-    now = store.clock()
-    values = {
-        "object_id": token.id,
-        "step": token.steps + 1,
-        "event": "decide",
-        "path": token.path,
-        "name": _task_of(store, token, run),
-        "visit": token.visits[-1],
-        "attempt": token.attempts,
-        "status": DONE,
-        "started": now,
-        "finished": now,
-        **{name: bindparam(name, value, type_=Text()) for name, value in documents.items()},
-    }
-    return insert(store.models.execution.__table__).values(values)
-
-
 def _task_of(store: Store, token: TokenRecord, run: RunRecord) -> str:
     """Return the name of the task that halted a token."""
-    table = store.models.execution.__table__
-    query = (
-        select(*columns_of(table, "name"))
-        .where(table.c.object_id == token.id, table.c.path == token.path, table.c.event == "task")
-        .order_by(table.c.step.desc())
-        .limit(1)
-    )
-    with store.explaining(), store.database.reading() as connection:
-        name = connection.execute(query).scalar()
-    from wfengine.store.control import task_at
-
-    return str(name) if name is not None else task_at(store, run.fingerprint, token.path)
+    return name_at(store, token) or task_at(store, run.fingerprint, token.path)
 
 
 def _mark(store: Store, connection: Connection, token_ids: list[int]) -> None:
@@ -328,5 +292,5 @@ def _mark(store: Store, connection: Connection, token_ids: list[int]) -> None:
             table.c.outcome == WAITING,
             table.c.decision.is_(None),
         )
-        .values(decision=bindparam("inside", INSIDE, type_=Text()))
+        .values(decision=document(INSIDE))
     )

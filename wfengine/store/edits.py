@@ -26,7 +26,7 @@ from wfengine.store.views import moment_of, plain_of
 if TYPE_CHECKING:
     from wfengine.store.store import Store
 
-__all__ = ["add_step", "changed", "document", "edit"]
+__all__ = ["add_step", "changed", "document", "edit", "name_at", "step_of"]
 
 EDIT = "edit"
 
@@ -48,8 +48,8 @@ def edit(
         raise UnknownTokenError(f"token {token_id} is being deleted with its run")
     if seen not in (None, token.steps):
         raise changed(token, run)
-    text = store.types.dumps(data, f"token {token.index}")
-    name = _name_at(store, token)
+    text = store.text_of_token(data, token.index)
+    name = name_at(store, token)
     add_step(store, run, token, EDIT, name, {"by": user_name(by)}, text)
 
 
@@ -73,7 +73,7 @@ def add_step(
         columns.
     """
     table = store.models.object.__table__
-    step = _step(store, token, event, name, outcome, text)
+    step = step_of(store, token, event, name, DOCUMENTS.dumps(outcome), text)
     with store.explaining(), store.database.writing() as connection:
         uuid = _check_idle(store, connection, run, token)
         written = connection.execute(
@@ -157,15 +157,19 @@ def _is_at_rest(store: Store, connection: Connection, token: TokenRecord) -> boo
     return bool(row.status == ObjectStatus.HALTED.name and row.action is not None and row.is_open)
 
 
-def _step(
+def step_of(
     store: Store,
     token: TokenRecord,
     event: str,
     name: str,
-    outcome: dict[str, Any],
+    outcome: str,
     text: str,
 ) -> Any:
-    """Return the statement that adds a step to the history of a token."""
+    """Return the statement that adds a step to the history of a token.
+
+    :param outcome: what the history says of it, as stored.
+    :param text: the token's new data, as stored.
+    """
     row = f"workflow_object {token.id}"
     change = diff(plain_of(text, row), plain_of(token.text, row)) if text != token.text else None
     now = store.clock()
@@ -180,7 +184,7 @@ def _step(
         status=DONE,
         started=now,
         finished=now,
-        outcome=document(DOCUMENTS.dumps(outcome)),
+        outcome=document(outcome),
         inverse=document(None if change is None else text_of(change)),
         memory=document(token.memory),
     )
@@ -191,7 +195,7 @@ def document(text: str | None) -> Any:
     return null() if text is None else literal(text, Text())
 
 
-def _name_at(store: Store, token: TokenRecord) -> str:
+def name_at(store: Store, token: TokenRecord) -> str:
     """Return the name of the task at which a token stands, if it has been there."""
     table = store.models.execution.__table__
     query = (

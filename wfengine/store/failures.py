@@ -9,7 +9,14 @@ from typing import Any
 
 from wfengine.store.columns import storable_text
 
-__all__ = ["describe_error", "failure_of", "message_shape", "text_of"]
+__all__ = [
+    "brief_error",
+    "describe_error",
+    "failure_of",
+    "message_shape",
+    "text_of",
+    "traceback_of",
+]
 
 SHAPES = (
     (re.compile(r"'[^']*'|\"[^\"]*\""), "'...'"),
@@ -36,19 +43,24 @@ def kind_of(error: BaseException) -> str:
     return storable_text(f"{module}{kind.__qualname__}")
 
 
+def traceback_of(error: BaseException) -> str:
+    """Return where an exception came from; at least that, also when it fails to say what it is."""
+    try:
+        lines = traceback.format_exception(error)
+    except Exception:  # noqa: BLE001
+        lines = traceback.format_tb(error.__traceback__)
+    return storable_text("".join(lines))
+
+
+def brief_error(error: BaseException) -> dict[str, Any]:
+    """Return the type and the message of an exception."""
+    return {"type": kind_of(error), "message": text_of(error)}
+
+
 def describe_error(error: BaseException, task: str = "", path: str = "") -> dict[str, Any]:
     """Return an exception as plain data."""
-    try:
-        lines = "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001
-        lines = "".join(traceback.format_tb(error.__traceback__))
-    return {
-        "type": kind_of(error),
-        "message": text_of(error),
-        "task": task,
-        "path": path,
-        "traceback": storable_text(lines),
-    }
+    place = {"task": task, "path": path}
+    return {**brief_error(error), **place, "traceback": traceback_of(error)}
 
 
 def message_shape(message: str) -> str:

@@ -16,7 +16,7 @@ from wfengine.store.control import is_free
 from wfengine.store.queries import values_of
 from wfengine.store.records import RunRecord, columns_of
 from wfengine.store.serialization import Types
-from wfengine.store.serialization.faults import shown
+from wfengine.store.serialization.faults import check_number, shown
 from wfengine.store.views import moment_of
 from wfengine.store.waiting import is_at_rest, is_waiting
 
@@ -274,9 +274,8 @@ def _order(run: Any, sort: str) -> Sequence[Any]:
 
 
 def _check_page(offset: Any, limit: Any) -> None:
-    for what, number in (("offset", offset), ("limit", 0 if limit is None else limit)):
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**31:
-            raise WorkflowAPIError(f"{what} is a whole number from 0 on, not {shown(number)}")
+    check_number(offset, 0, "offset")
+    check_number(0 if limit is None else limit, 0, "limit")
 
 
 # What is found

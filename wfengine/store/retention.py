@@ -35,7 +35,7 @@ from wfengine.store.audit import note, user_name
 from wfengine.store.control import DELETING, is_free
 from wfengine.store.leases import has_ended, held, is_dead
 from wfengine.store.records import RunRecord
-from wfengine.store.serialization.faults import shown
+from wfengine.store.serialization.faults import check_number, shown
 
 if TYPE_CHECKING:
     from wfengine.store.store import Store
@@ -98,9 +98,9 @@ def prune(  # noqa: PLR0913 - each is optional
     since = None
     if history_older_than is not None:
         since = store.clock() - _seconds(history_older_than, "history_older_than")
-    _check_number(batch, 1, "batch")
+    check_number(batch, 1, "batch")
     if keep_history is not None:
-        _check_number(keep_history, 0, "keep_history")
+        check_number(keep_history, 0, "keep_history")
     work: _Counting | _Pruning = _Counting(store, batch)
     if not dry_run:
         work = _Pruning(store, batch, user_name(by), on_batch, between)
@@ -159,11 +159,6 @@ def _seconds(duration: timedelta | float, what: str) -> float:
             f"{what} is a timedelta, or seconds from 0 on, not {shown(duration)}"
         )
     return float(seconds)
-
-
-def _check_number(number: Any, least: int, what: str) -> None:
-    if isinstance(number, bool) or not isinstance(number, int) or number < least:
-        raise WorkflowAPIError(f"{what} is a whole number from {least} on, not {shown(number)}")
 
 
 class _Work:

@@ -6,7 +6,7 @@ from typing import Any
 
 from wfengine.errors import HaltProcessing, WorkflowTransition
 from wfengine.store.columns import storable_text
-from wfengine.store.failures import describe_error, text_of
+from wfengine.store.failures import brief_error, text_of, traceback_of
 from wfengine.store.records import TokenRecord
 from wfengine.store.serialization import Types
 
@@ -98,6 +98,5 @@ def outcome_of_error(error: BaseException, has_traceback: bool = False) -> dict[
 
     :param has_traceback: whether it has the traceback, too, which the token has of its last error.
     """
-    described = describe_error(error)
-    kept = ("type", "message", "traceback") if has_traceback else ("type", "message")
-    return {name: described[name] for name in kept}
+    said = brief_error(error)
+    return {**said, "traceback": traceback_of(error)} if has_traceback else said

@@ -313,6 +313,15 @@ class Store:
             raise UnknownTokenError(f"there is no token {token_id} in {self._database}")
         return TokenRecord.of(row), row.workflow_id
 
+    def text_of_token(self, obj: Any, index: int) -> str:
+        """Return a token as it is stored.
+
+        :raises NotStorableError: when it cannot be, or takes more than the database carries.
+        """
+        text = self.types.dumps(obj, f"token {index}")
+        self.database.check_length(text, f"token {index}")
+        return text
+
     def take(self, run: RunRecord, on_request: Callable[[Any], None]) -> Lease:
         """Make a run this process's own.
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 from sqlalchemy import Double, select, type_coerce
 
-from wfengine.errors import DamagedDataError, WorkflowAPIError
+from wfengine.errors import DamagedDataError
 from wfengine.store.history import TASK
 from wfengine.store.live import branches_of, place_in
 from wfengine.store.records import RunRecord
+from wfengine.store.serialization.faults import check_number
 from wfengine.store.steps import BROKEN_OFF, FAILED, RETRIED
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def timings(store: Store, run: RunRecord, last: int = 10_000) -> list[TaskTime]:
 
 def slowest(store: Store, run: RunRecord, count: int = 10, last: int = 10_000) -> list[TokenTime]:
     """Return the tokens that took longest, over the same steps as :func:`timings`."""
+    check_number(count, 0, "count")
     found: dict[int, _OfToken] = {}
     for row in _steps(store, run, last):
         found.setdefault(row.object_id, _OfToken(row.token_pos)).add(row)
@@ -165,8 +167,7 @@ def _seconds(row: Any) -> float:
 
 def _steps(store: Store, run: RunRecord, last: int) -> Iterator[Any]:
     """Yield tasks that were run, at most so many of the run, and as many of its branches."""
-    if isinstance(last, bool) or not isinstance(last, int) or last < 1:
-        raise WorkflowAPIError(f"last is a whole number from 1 on, not {last!r}")
+    check_number(last, 1, "last")
     of_run, token = store.models.workflow.__table__, store.models.object.__table__
     tokens = select(token.c.id, token.c.steps)
     own = tokens.where(token.c.workflow_id == run.id, token.c.token_pos <= run.token_pos)

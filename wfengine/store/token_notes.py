@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from attrs import define, field
 
-from wfengine.callbacks import Definition, clean, task_name
+from wfengine.callbacks import Definition, task_name
 from wfengine.errors import (
     AbortProcessing,
     NotStorableError,
@@ -142,7 +142,7 @@ class TokenNotes(Pages):
     def _take_up(self, obj: Any, token: TokenRecord, start: Start) -> None:
         eng, position = self.eng, token.position
         passes_halt = start.passes_halt and has_halted(token)
-        after = int(passes_halt and self._definition_for(obj).at(position) is not None)
+        after = int(passes_halt and eng.definition_for(obj).at(position) is not None)
         eng.state.callback_pos[:] = [*position[:-1], position[-1] + after]
         self._visit = token.visits[-1] + after
         self._was_waiting = token.outcome == WAITING
@@ -153,18 +153,11 @@ class TokenNotes(Pages):
         self.decision = decided.get("decision")
         self._is_decided_inside = bool(decided.get("inside"))
         if passes_halt:  # from now on nobody can decide any more
-            token.path, token.memory = path_text(eng.state.callback_pos), token.memory
-            mark(token.visits, len(position), self._visit)
+            self._place(token.memory)
             self._pending.advance(token, self.store.clock())
             self._write_now()
         if token.steps:
             eng.adopt_branches(token.id)
-
-    def _definition_for(self, obj: Any) -> Definition:
-        if self.eng.overrides("callback_chooser"):
-            return clean(self.eng.callback_chooser(obj))
-        definition: Definition = self.eng.callbacks.get()
-        return definition
 
     def token_ended(self, obj: Any, outcome: Any, error: BaseException | None) -> Any:
         """Write down how a token left."""
@@ -262,36 +255,38 @@ class TokenNotes(Pages):
 
     def _stand_still(self) -> None:
         """Note the position of a token that has been stopped on its way."""
-        token, position = self.token, self.eng.state.callback_pos
+        token = self.token
         token.is_dirty = True
         self._pending.joined.clear()
         if not token.steps and token.status is ObjectStatus.INITIAL:
             return
-        token.path = path_text(position)
-        mark(self.token.visits, len(position), self._visit)
-        token.memory = self._remembered()
+        self._place(self._remembered())
         self._leave(ObjectStatus.RUNNING, None)
 
     def _leave(self, status: ObjectStatus, outcome: str | None, **details: Any) -> None:
         token = self.token
         if status is not ObjectStatus.RUNNING:
-            position = self.eng.state.callback_pos
-            token.path = path_text(position)
-            mark(self.token.visits, len(position), self._visit)
-            token.memory = self._remembered() if status in RESUMABLE else None
+            self._place(self._remembered() if status in RESUMABLE else None)
         token.status, token.outcome = status, outcome
         if status not in (ObjectStatus.ERROR, ObjectStatus.RUNNING):
             token.decision = None
         self._pending.leave(token, self.store.clock(), details)
 
+    def _place(self, memory: str | None) -> None:
+        """Note that the token is where the engine stands.
+
+        :param memory: what the patterns remember there.
+        """
+        token, position = self.token, self.eng.state.callback_pos
+        token.path, token.memory = path_text(position), memory
+        mark(token.visits, len(position), self._visit)
+
     def task_begins(self, task: Any, obj: Any) -> Any:
         """Write down what came before, now that it is known which task comes next."""
-        token, position = self.token, self.eng.state.callback_pos
-        path = path_text(position)
-        mark(self.token.visits, len(position), self._visit)
+        token = self.token
         self._memory = self._remembered() if FRAMES in self.eng.extra_data else None
         self._task, self._text_before, self._is_unplaced = task, token.text, False
-        token.path, token.memory = path, self._memory
+        self._place(self._memory)
         written = None
         if self._pending.last_step(token) is not None:
             self._pending.advance(token, self.store.clock())
@@ -302,13 +297,11 @@ class TokenNotes(Pages):
 
     def waits(self) -> None:
         """Write all that is pending, so that branches are not kept from writing."""
-        token, position = self.token, self.eng.state.callback_pos
         if self._is_unplaced:
-            if position != [len(self.eng.definition)]:
+            if self.eng.state.callback_pos != [len(self.eng.definition)]:
                 return  # a task has left the token: what it did is written with how it left
-            token.path, token.memory = path_text(position), None
-            mark(token.visits, len(position), self._visit)
-            self._pending.advance(token, self.store.clock())
+            self._place(None)
+            self._pending.advance(self.token, self.store.clock())
             self._is_unplaced = False
         self.flush()
 
@@ -324,8 +317,7 @@ class TokenNotes(Pages):
             self._note_failure(task, error)
             return
         try:
-            text = self.types.dumps(obj, f"token {self.token.index}")
-            self.store.database.check_length(text, f"token {self.token.index}")
+            text = self.store.text_of_token(obj, self.token.index)
             if self.policy.is_due_at_task:
                 self._extra_now = self._extra_data_text()
             status, outcome = what_came(transition, self.types)
@@ -377,7 +369,7 @@ class TokenNotes(Pages):
 
         :raises NotStorableError: when it cannot be stored.
         """
-        self._note_text(self.types.dumps(obj, f"token {self.token.index}"))
+        self._note_text(self.store.text_of_token(obj, self.token.index))
 
     def _note_text(self, text: str) -> None:
         if text == self.token.text:

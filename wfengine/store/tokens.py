@@ -143,8 +143,7 @@ class Tokens(TokenStream):
         for start in range(0, len(objects), BATCH):
             rows = []
             for obj in objects[start : start + BATCH]:
-                text = store.types.dumps(obj, f"token {number}")
-                store.database.check_length(text, f"token {number}")
+                text = store.text_of_token(obj, number)
                 rows.append({"run": self._run_id, "index": number, "text": text, "now": moment})
                 number += 1
             connection.execute(store.queries.add_token, rows)

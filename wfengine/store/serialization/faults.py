@@ -7,7 +7,7 @@ from collections.abc import Callable
 from reprlib import Repr
 from typing import Any
 
-from wfengine.errors import DamagedDataError, NotStorableError
+from wfengine.errors import DamagedDataError, NotStorableError, WorkflowAPIError
 from wfengine.store.serialization.text import MAX_LEVELS, name_of
 
 _repr = Repr()
@@ -103,6 +103,15 @@ def short(value: Any) -> str:
         return _repr.repr(value)
     except ValueError:  # a number with too many digits to be shown
         return f"a {type(value).__name__} that is too long to be shown"
+
+
+def check_number(value: Any, least: int, what: str) -> None:
+    """Refuse what is no whole number, or too small, or more than a database counts.
+
+    :raises WorkflowAPIError: saying what it is for, and what it is.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
+        raise WorkflowAPIError(f"{what} is a whole number from {least} on, not {shown(value)}")
 
 
 def shown(value: Any) -> str:
