@@ -26,7 +26,8 @@ class Work(Task):
         done = self.folder / "done"
         with done.open("a") as file:
             file.write(f"{context.get('flow')} {self.name} {os.getpid()}\n")
-        attempts = done.read_text().count(f"{context.get('flow')} {self.name} ")
+        own = f"{context.get('flow')} {self.name} "
+        attempts = sum(line.startswith(own) for line in done.read_text().splitlines())
         if attempts <= self.failures:
             raise ValueError(f"attempt {attempts}")
         found = context.copy()
