@@ -356,7 +356,7 @@ class DbWorkflowEngine(GenericWorkflowEngine):
 
         :param owner: the asyncio task that does, if one does.
         """
-        plan = self._plan(token_id, None, None, None, None, False)
+        plan = self._plan(token_id)
         if not plan.is_empty:
             yield from self._resume(plan, owner)
 
@@ -365,19 +365,19 @@ class DbWorkflowEngine(GenericWorkflowEngine):
 
         Other than :meth:`resume`, it goes past no halt, and tries nothing again that has failed.
         """
-        plan = self._plan(None, None, None, None, None, False, recovers=True)
+        plan = self._plan(recovers=True)
         if not plan.is_empty:
             drive(self._resume(plan))
         return plan
 
     def _plan(
         self,
-        token_id: int | None,
-        objects: Iterable[Any] | None,
-        stop_on_error: bool | None,
-        stop_on_halt: bool | None,
-        renamed: Mapping[str, str] | None,
-        dry_run: bool,
+        token_id: int | None = None,
+        objects: Iterable[Any] | None = None,
+        stop_on_error: bool | None = None,
+        stop_on_halt: bool | None = None,
+        renamed: Mapping[str, str] | None = None,
+        dry_run: bool = False,
         recovers: bool = False,
     ) -> Plan:
         from wfengine.store.resuming import plan

@@ -447,7 +447,7 @@ class _Attempt:
     def _take_up(self, eng: Any, owner: Any) -> Generator[Any, Any, bool]:
         """Go on with what was going on; return False if others have taken the run up since."""
         journal: Journal = eng.recorder
-        plan = eng._plan(None, None, None, None, None, False, recovers=True)
+        plan = eng._plan(recovers=True)
         if not plan.is_empty and journal.run.status is not WorkflowStatus.RUNNING:
             journal.store.give_back(journal)
             return False

@@ -140,13 +140,11 @@ class _Live:
         """Count everything."""
         self._count_all()
         tokens = self._last_tokens()
-        while tokens:  # then those of their branches, and so on
-            self._count_steps(tokens)
-            inside = self._tokens_of_branches(tokens)
-            for branch, row in inside:
-                place = place_in(branch, row.callback_pos)
-                self._add(place, self._standing(row.status, row.outcome, row.is_open))
-            tokens = {row.id: branch for branch, row in inside}
+        for branch, row in list(self._inside(tokens)):
+            place = place_in(branch, row.callback_pos)
+            self._add(place, self._standing(row.status, row.outcome, row.is_open))
+            tokens[row.id] = branch
+        self._count_steps(tokens)
         return {place: NodeState(**counts) for place, counts in self._counts.items()}
 
     def _add(self, place: str, name: str, count: int = 1) -> None:
@@ -207,17 +205,18 @@ class _Live:
 
     def inner_tokens_at(self, is_there: Callable[[str], bool]) -> list[int]:
         """Return tokens of branches that stand at a node and are not done."""
-        found: list[int] = []
-        tokens = self._last_tokens()
+        return sorted(
+            row.id
+            for branch, row in self._inside(self._last_tokens())
+            if row.status in UNDER_WAY and is_there(place_in(branch, row.callback_pos))
+        )
+
+    def _inside(self, tokens: Mapping[int, str]) -> Iterator[tuple[str, Any]]:
+        """Yield the tokens of branches of tokens, then those of their branches, and so on."""
         while tokens:
             inside = self._tokens_of_branches(tokens)
-            found += (
-                row.id
-                for branch, row in inside
-                if row.status in UNDER_WAY and is_there(place_in(branch, row.callback_pos))
-            )
+            yield from inside
             tokens = {row.id: branch for branch, row in inside}
-        return sorted(found)
 
     # What was done
 

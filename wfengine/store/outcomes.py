@@ -400,7 +400,7 @@ class _Group:
     def run_again(self, from_first_task: bool, owner: Any) -> Generator[Any, Any, list[int]]:
         """Run them in one pass over them."""
         eng = self.engine or self._new_engine()
-        plan = eng._plan(self._first(), None, False, False, None, False)
+        plan = eng._plan(self._first(), stop_on_error=False, stop_on_halt=False)
         journal: Any = eng.recorder
         try:
             # Numbers only: no page of rows is held while the tokens run.

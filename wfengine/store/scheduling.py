@@ -86,7 +86,7 @@ def run_due(eng: Any) -> bool:
     """
     journal: Journal = eng.recorder
     try:
-        plan = eng._plan(None, None, None, None, None, False)
+        plan = eng._plan()
     except WorkflowError:
         if is_waiting(journal.store, journal.run):
             raise
