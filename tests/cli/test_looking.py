@@ -175,6 +175,30 @@ workflow = [begin, SYNCHRONIZE([begin, ask], [end]), end]
     assert [line["state"] for line in outline if line["label"] == "ask"] == [{"halted": 2}]
 
 
+@pytest.mark.parametrize("named", [(), ("--definition", "flow.py:workflow")])
+def test_a_token_that_stands_where_no_line_is_marks_the_line_around_it(tmp_path, named):
+    folder = Folder(tmp_path).write(
+        flow_py="""
+from wfengine.patterns import WHILE
+
+def cannot_tell(obj, eng): raise ValueError("cannot tell")
+
+workflow = [WHILE(cannot_tell, [print])]
+for level in range(60):
+    workflow = [workflow]
+""",
+        rows_csv="a\n1\n2\n",
+    )
+    store = ("--store", "sqlite:///runs.db")
+    assert folder.run("flow.py:workflow", "--input", "rows.csv", *store).status == 1
+    shown = looked(folder, "show", *named)
+    (marked,) = [line for line in shown.splitlines() if line.startswith(">")]
+    assert marked.endswith(" 2 failed")
+    outline = json.loads(looked(folder, "show", *named, "--json"))["outline"]
+    (line,) = [line for line in outline if line["state"]]
+    assert (line["state"], line["tokens"]) == ({"failed": 2}, {"ERROR": 2})
+
+
 def test_a_run_whose_process_died_says_what_to_do(parcels):
     shown = looked(parcels, "show")
     assert "elsewhere process 1 #1 had it, and died: wfengine recover" in shown

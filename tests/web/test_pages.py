@@ -6,7 +6,7 @@ import time
 import pytest
 
 from wfengine.definitions import outline
-from wfengine.patterns import FOR, PARALLEL_SPLIT, RUN_WF, SYNCHRONIZE
+from wfengine.patterns import FOR, PARALLEL_SPLIT, RUN_WF, SYNCHRONIZE, WHILE
 from wfengine.patterns.graph import GRAPH, Node
 from wfengine.steps import Sequent
 from wfengine.store.watching import stored_token
@@ -96,6 +96,17 @@ def test_a_run_shows_its_definition_and_where_its_tokens_are(console):
     assert "support.py:" in task.text
 
 
+def cannot_tell(obj, eng):
+    raise ValueError("cannot tell")
+
+
+def test_a_token_that_stands_where_the_outline_has_no_box_counts_for_the_box_around(empty):
+    empty.store.definitions.add("looping", [quick, WHILE(cannot_tell, [quick])])
+    uuid = empty.run([{"n": "1"}, {"n": "2"}], "looping")
+    outlined = empty.get(f"/runs/{uuid}").text.partition(" Outline ")[2].partition(" Drawing ")[0]
+    assert re.search(r"\bWHILE cannot_tell +2 failed\b", outlined), outlined
+
+
 def nap(obj, eng):
     time.sleep(0.05)
 
@@ -183,7 +194,13 @@ def test_a_node_that_there_is_not_is_as_none(console):
 def test_where_the_definition_is_not_known_the_page_says_what_to_do(console):
     run = console.store.new_run("elsewhere.py:workflow", [print], {"definition": "elsewhere.py:w"})
     page = console.get(f"/runs/{run.uuid}")
-    assert "wfengine console elsewhere.py:workflow" in page.text
+    assert f": wfengine console elsewhere.py:workflow --store {console.store} " in page.text
+
+
+def test_what_a_script_has_named_itself_is_not_said_to_be_a_target(console):
+    run = console.store.new_run("jobs", [print], {"definition": None}, style="steps")
+    page = console.get(f"/runs/{run.uuid}")
+    assert f": wfengine console path/to/file.py:attribute --store {console.store} " in page.text
 
 
 def test_the_tokens_of_a_run_are_listed_by_status(console):

@@ -34,7 +34,11 @@ __all__ = [
     "Target",
     "Yes",
     "confirmed",
+    "console_command",
     "moment_before",
+    "read_on_command",
+    "recover_command",
+    "resume_command",
     "seconds_of",
     "store_option",
     "users_errors",
@@ -106,6 +110,26 @@ def store_option(url: str) -> str:
     from sqlalchemy import make_url
 
     return f" --store {shlex.quote(str(make_url(url)))}"
+
+
+def resume_command(target: str, uuid: str, url: str) -> str:
+    """Return what to type for a run to go on."""
+    return f"wfengine resume {shlex.quote(target)} --run {uuid}{store_option(url)}"
+
+
+def read_on_command(target: str, url: str) -> str:
+    """Return what to type for the latest run of a target to read the rest of its input."""
+    return f"wfengine run {shlex.quote(target)} --input FILE{store_option(url)} --resume"
+
+
+def recover_command(target: str, url: str) -> str:
+    """Return what to type for the runs of a target to go on whose owner died."""
+    return f"wfengine recover {shlex.quote(target)}{store_option(url)}"
+
+
+def console_command(target: str, url: str) -> str:
+    """Return what to type for a console that knows a workflow."""
+    return f"wfengine console {shlex.quote(target)}{store_option(url)}"
 
 
 def seconds_of(age: str | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wfengine.definitions import outline, registry
-from wfengine.drawing.states import NodeState, State, laid_over
+from wfengine.drawing.states import NodeState, State, laid_over, laid_over_nodes
 
 if TYPE_CHECKING:
     from wfengine.store import Store
@@ -73,10 +73,10 @@ def _of_definition(definition: Any, state: State) -> list[Line]:
 
 def _of_skeleton(entries: list[list[str]], state: State) -> list[Line]:
     """Return the lines of a stored definition: pairs of a position and a label."""
-    lines = []
+    lines, states = [], laid_over_nodes((position for position, _ in entries), state)
     for position, label in entries:
         is_deep = ":" in position  # level and last index: too far inside to be written out
         level = int(position.partition(":")[0]) if is_deep else position.count(".")
-        found = state.get(position, NodeState())
+        found = states.get(position, NodeState())
         lines.append(Line("" if is_deep else position, level, label, found))
     return lines

@@ -24,6 +24,7 @@ __all__ = [
     "print_table",
     "span",
     "table_console",
+    "waiting_count",
 ]
 
 WIDEST = 10_000
@@ -104,3 +105,12 @@ def count_of(number: int, what: str) -> str:
     ('1 token', '2,000 tokens')
     """
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def waiting_count(number: int) -> str:
+    """Return how many tokens wait, as the beginning of a sentence.
+
+    >>> waiting_count(1), waiting_count(2000)
+    ('1 token waits', '2,000 tokens wait')
+    """
+    return f"{count_of(number, 'token')} wait{'s' if number == 1 else ''}"

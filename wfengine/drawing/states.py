@@ -8,7 +8,7 @@ from attrs import asdict, fields, frozen
 
 from wfengine.definitions.outline import OutlineNode
 
-__all__ = ["NodeState", "State", "laid_over", "nearest_node", "together"]
+__all__ = ["NodeState", "State", "laid_over", "laid_over_nodes", "nearest_node", "together"]
 
 
 @frozen
@@ -66,9 +66,14 @@ def laid_over(tree: OutlineNode, state: State) -> dict[str, NodeState]:
     A position in a pattern that has no node, such as that of a loop's own condition, counts for
     the nearest node around it; what is nowhere in the definition is left out.
     """
+    return laid_over_nodes((node.id for node in tree.walk()), state)
+
+
+def laid_over_nodes(nodes: Iterable[str], state: State) -> dict[str, NodeState]:
+    """Do what :func:`laid_over` does where only the ids of the nodes are known."""
     if not state:
         return {}
-    known = {node.id for node in tree.walk()}
+    known = set(nodes)
     found: dict[str, list[NodeState]] = {}
     for place, counts in state.items():
         node = nearest_node(place, known)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
+from wfengine.drawing.states import State, laid_over
+
 if TYPE_CHECKING:
     from wfengine.definitions import OutlineNode
-    from wfengine.drawing.states import State
 
 __all__ = ["Box", "boxes_of", "described", "find_node"]
 
@@ -32,9 +33,11 @@ class Box:
 def boxes_of(root: OutlineNode, state: State, chosen: str = "") -> Iterator[Box]:
     """Yield the boxes of what is inside a definition, in the order in which they are written.
 
-    :param state: what became of the tokens that came to a node, by its id.
+    :param state: what became of the tokens that came to a place, as
+        :meth:`wfengine.store.Store.live` returns it.
     :param chosen: the id of the node that is looked at.
     """
+    states = laid_over(root, state)
     waiting: list[OutlineNode | None] = list(reversed(root.children))
     written = 0
     while waiting and written < MOST_BOXES:
@@ -43,7 +46,7 @@ def boxes_of(root: OutlineNode, state: State, chosen: str = "") -> Iterator[Box]
             yield Box(None)
             continue
         written += 1
-        found = None if node.is_asked else state.get(node.id)
+        found = None if node.is_asked else states.get(node.id)
         counts = () if found is None else tuple(asdict(found).items())
         yield Box(node, counts, node.id == chosen and not node.is_asked)
         waiting.append(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -10,11 +11,31 @@ from attrs import asdict
 from rich.console import Console
 
 from wfengine.cli.data import plain, run_data
-from wfengine.cli.options import DEFAULT_STORE, Run, StoreUrl, store_option, users_errors
+from wfengine.cli.options import (
+    DEFAULT_STORE,
+    Run,
+    StoreUrl,
+    recover_command,
+    resume_command,
+    store_option,
+    users_errors,
+)
 from wfengine.cli.outlines import Line, outline_lines
 from wfengine.cli.printing import print_text
 from wfengine.cli.stores import find_run, opened
-from wfengine.cli.tables import age, away, count_of, local, print_json, span, table_console
+from wfengine.cli.tables import (
+    age,
+    away,
+    count_of,
+    local,
+    print_json,
+    span,
+    table_console,
+    waiting_count,
+)
+from wfengine.definitions import registry
+from wfengine.definitions.loading import is_target
+from wfengine.drawing.states import nearest_node
 from wfengine.status import ObjectStatus
 
 __all__ = ["show"]
@@ -60,27 +81,27 @@ def show(
     """
     with users_errors(), opened(store) as kept:
         uuid = find_run(kept, run)
-        found, places, failures = kept.summary(uuid), kept.places(uuid), kept.failures(uuid)
+        found, failures = kept.summary(uuid), kept.failures(uuid)
         lines = outline_lines(kept, uuid, definition)
         if as_json:
-            print_json(_data(found, places, failures, lines))
+            print_json(_data(found, kept.places(uuid), failures, lines))
             return
         console = table_console()
-        _print_run(console, found)
+        _print_run(console, found, store)
         _print_failures(console, failures)
         _print_outline(console, lines)
         waiting = len(kept.halted(uuid))
         if waiting:
-            verb = "waits" if waiting == 1 else "wait"
             print_text(
                 console,
-                f"{count_of(waiting, 'token')} {verb} for a decision: "
+                f"{waiting_count(waiting)} for a decision: "
                 f"wfengine halted --run {uuid}{store_option(store)}",
                 "yellow",
             )
 
 
 def _data(found: Any, places: Any, failures: Any, lines: list[Line]) -> dict[str, Any]:
+    tokens = _tokens_by_line(places, {line.path for line in lines if line.path})
     return {
         **run_data(found),
         "failures": [
@@ -92,7 +113,7 @@ def _data(found: Any, places: Any, failures: Any, lines: list[Line]) -> dict[str
                 "path": line.path,
                 "level": line.level,
                 "label": line.label,
-                "tokens": _names(places.get(line.path, {})),
+                "tokens": tokens.get(line.path, {}),
                 "state": {name: count for name, count in asdict(line.state).items() if count},
             }
             for line in lines
@@ -100,11 +121,26 @@ def _data(found: Any, places: Any, failures: Any, lines: list[Line]) -> dict[str
     }
 
 
-def _names(counts: Any) -> dict[str, int]:
-    return {status.name: count for status, count in counts.items()}
+def _tokens_by_line(places: Any, paths: set[str]) -> dict[str, Counter[str]]:
+    """Return how many tokens of each status stand at a line, or where no line is nearer."""
+    found = defaultdict[str, Counter[str]](Counter)
+    for place, counts in places.items():
+        path = nearest_node(place, paths)
+        if path:
+            found[path].update({status.name: count for status, count in counts.items()})
+    return found
 
 
-def _print_run(console: Console, run: Any) -> None:
+def _to_recover(run: Any, url: str) -> str:
+    """Return what to type for a run to go on whose owner died.
+
+    The name of one that a script has begun, such as a flow of steps, does not say where it is.
+    """
+    is_known = is_target(run.name) or run.name in registry.names()
+    return recover_command(run.name, url) if is_known else resume_command("TARGET", run.uuid, url)
+
+
+def _print_run(console: Console, run: Any, url: str) -> None:
     status = run.status.label.lower() if run.status else "of a status that there is not"
     print_text(console, f"Run {run.uuid} of {run.name} is {status}.", "bold")
     print_text(console, f"  {', '.join(_times(run))}")
@@ -113,7 +149,7 @@ def _print_run(console: Console, run: Any) -> None:
     if run.is_live:
         print_text(console, f"  {run.owner} has it")
     elif run.owner:
-        print_text(console, f"  {run.owner} had it, and died: wfengine recover", "yellow")
+        print_text(console, f"  {run.owner} had it, and died: {_to_recover(run, url)}", "yellow")
     if run.stop_requested:
         print_text(console, f"  {run.stop_requested} has asked it to stop")
     if run.error:
