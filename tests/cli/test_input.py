@@ -220,6 +220,7 @@ null
 true
 {"a": NaN}
 {"a": 1, "a": 2}
+{"a": -1e999}
 {"a": "\xff"}
 {"a": "\0"}
 """
@@ -235,10 +236,11 @@ def test_a_bad_line_of_json_names_file_line_and_column(rows):
         "rows.jsonl, line 5: it is a text, not an object",
         "rows.jsonl, line 6: it is null, not an object",
         "rows.jsonl, line 7: it is a truth value, not an object",
-        "rows.jsonl, line 8: it is not JSON: NaN is no number there",
+        "rows.jsonl, line 8: NaN is no number in JSON, or too large for one",
         "rows.jsonl, line 9: it has two fields of the same name: 'a'",
-        "rows.jsonl, line 10: byte 0xff is not UTF-8 (column 8)",
-        "rows.jsonl, line 11: it holds a NUL (column 8)",
+        "rows.jsonl, line 10: -1e999 is no number in JSON, or too large for one",
+        "rows.jsonl, line 11: byte 0xff is not UTF-8 (column 8)",
+        "rows.jsonl, line 12: it holds a NUL (column 8)",
     ]
 
 
@@ -246,7 +248,7 @@ def test_bad_json_lines_are_counted_and_shown_and_the_others_processed(echo):
     echo.write(rows_jsonl=BAD_JSON)
     done = echo.run("echo.py:echo", "--input", "rows.jsonl")
     assert done.status == 1
-    assert (done.numbers()["completed"], done.numbers()["failed"]) == (1, 10)
+    assert (done.numbers()["completed"], done.numbers()["failed"]) == (1, 11)
     assert "Failed once: it is an array, not an object\n  rows.jsonl:3\n" in done.err
 
 

@@ -207,7 +207,9 @@ def test_of_several_tokens_those_are_decided_on_that_can_be(birds):
     assert list(waiting(birds)) == [4, 5]
 
 
-@pytest.mark.parametrize("data", ["NaN", "[-Infinity]", '{"count": 1e999}', "{no", ""])
+@pytest.mark.parametrize(
+    "data", ["NaN", "[-Infinity]", '{"count": 1e999}', '{"a": 1, "a": 2}', "{no", ""]
+)
 def test_data_that_are_no_json_are_refused(birds, data):
     done = birds.wfengine("decide", "yes", "--token", "2", "--data", data, *STORE)
     assert (done.status, done.out) == (2, "")
@@ -262,9 +264,17 @@ def test_which_tokens_has_to_be_clear(birds, arguments, problem):
     assert list(waiting(birds)) == [2, 4, 5]
 
 
-def test_a_decision_that_is_nested_too_deeply_is_refused(birds):
-    done = birds.wfengine("decide", "[" * 50_000, "--token", "2", *STORE)
-    assert (done.status, done.err) == (2, "Error: the decision is nested too deeply\n")
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("[" * 50_000, "it is nested too deeply"),
+        ('{"to": "Bonn", "to": "Bath"}', "it has two fields of the same name: 'to'"),
+    ],
+)
+def test_a_decision_that_would_not_be_kept_as_it_was_typed_is_refused(birds, typed, problem):
+    done = birds.wfengine("decide", typed, "--token", "2", *STORE)
+    assert (done.status, done.err) == (2, f"Error: the decision cannot be kept: {problem}\n")
+    assert list(waiting(birds)) == [2, 4, 5]
 
 
 # Resuming
@@ -407,7 +417,12 @@ def test_a_run_whose_file_was_moved_goes_on_when_it_is_named(birds):
 def test_runs_of_other_targets_are_named(birds):
     birds.write(other_py="def other(obj, eng): pass")
     done = birds.wfengine("resume", "other.py:other", *STORE)
-    assert done.out == f"No run of other.py:other is left to go on with, but of {TARGET}.\n"
+    first, how = done.out.splitlines()
+    assert first == f"No run of other.py:other is left to go on with, but of {TARGET}."
+    assert how == (
+        "  if one of these was begun with it: "
+        "wfengine resume other.py:other --run RUN --store sqlite:///kept.db"
+    )
 
 
 @pytest.mark.parametrize(

@@ -179,10 +179,10 @@ def test_what_is_wrong_is_shown_beside_its_field_with_what_was_typed(console):
         ('{"bird": "wren",', "line 1"),
         ('{"bird": NaN}', "no number in JSON"),
         ('{"bird": 1e999}', "no number in JSON"),
-        ('{"bird": 1, "bird": 2}', "twice"),
+        ('{"bird": 1, "bird": 2}', "two fields of the same name: 'bird'"),
         ("[1]", "has to stay one"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"n": ' + "9" * 6000 + "}", "too many digits"),
+        ('{"n": ' + "9" * 6000 + "}", "more than 4,300 digits"),
         ('{"$": "os:system", "v": {}}', "cannot be stored"),
     ],
 )

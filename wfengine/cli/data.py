@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
@@ -20,24 +18,7 @@ if TYPE_CHECKING:
     from wfengine.store.listing import RunSummary
     from wfengine.store.views import StoredToken
 
-__all__ = ["contents", "parsed", "plain", "run_data", "step_data", "token_data", "waiting_data"]
-
-
-def parsed(text: str) -> Any:
-    """Return what a JSON text stands for.
-
-    :raises ValueError: for what is none; Python would take numbers that are infinite, or no number.
-    """
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
-
-
-def _refuse(text: str) -> Any:
-    raise ValueError(f"{text} is no number in it")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if isfinite(number) else _refuse(text)
+__all__ = ["contents", "plain", "run_data", "step_data", "token_data", "waiting_data"]
 
 
 def plain(found: Any) -> Any:

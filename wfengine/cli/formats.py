@@ -7,15 +7,12 @@ wrong with the row. It raises one when nothing that follows can be read either.
 from __future__ import annotations
 
 import csv
-import json
 import re
-import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from itertools import islice
-from typing import Any
 
+from wfengine.cli.decoding import JsonError, JsonSyntaxError, decoded, repeated
 from wfengine.cli.records import Record, RecordError
 from wfengine.cli.sources import Format, Source
 
@@ -99,14 +96,10 @@ def _checked_header(header: list[str], lines: _HeldLines) -> list[str]:
         raise lines.error(f"the header row is no text: {_strange(header[bad])}", str(bad + 1))
     if "" in header:
         raise lines.error(f"column {header.index('') + 1} has no name in the header row")
-    twice = _repeated(header)
+    twice = repeated(header)
     if twice:
         raise lines.error(f"the header row has two columns of the same name: {twice}")
     return header
-
-
-def _repeated(names: list[str]) -> str:
-    return ", ".join(repr(name) for name, times in Counter(names).items() if times > 1)
 
 
 def _record(header: list[str], row: list[str], lines: _HeldLines) -> Row:
@@ -169,16 +162,11 @@ def _fails(text: str) -> bool:
     return False
 
 
-class _Refused(ValueError):
-    """Something that Python's parser lets pass, and that is no JSON or would be lost."""
-
-
 def read_json_lines(source: Source) -> Iterator[Row]:
     """Read an object from each line; blank lines are passed over.
 
     :raises RecordError: for an array, which is another format.
     """
-    decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
     texts = ((source.line, line.rstrip(WHITE_SPACE)) for line in source)
     for place, (line, text) in enumerate((line, text) for line, text in texts if text):
         if not place and text.lstrip(WHITE_SPACE).startswith("["):
@@ -188,44 +176,27 @@ def read_json_lines(source: Source) -> Iterator[Row]:
                 source.name,
                 line,
             )
-        yield _json_record(text, decoder, source)
+        yield _json_record(text, source)
 
 
-def _json_record(text: str, decoder: json.JSONDecoder, source: Source) -> Row:
+def _json_record(text: str, source: Source) -> Row:
     try:
         _refuse_strange(text)
-        found = decoder.decode(text)
+        found = decoded(text)
         if isinstance(found, dict):
             return Record(found, source.name, source.line)
         problem = f"it is {_json_kind(found)}, not an object"
-    except json.JSONDecodeError as error:
-        problem = f"it is not JSON: {error.msg} (column {error.colno})"
-    except _Refused as error:
+    except JsonSyntaxError as error:
+        problem = f"it is not JSON: {error.problem} (column {error.column})"
+    except JsonError as error:
         problem = str(error)
-    except RecursionError:
-        problem = "it is nested too deeply"
-    except ValueError:
-        problem = f"a number in it has more than {sys.get_int_max_str_digits():,} digits"
     return RecordError(problem, source.name, source.line)
 
 
 def _refuse_strange(text: str) -> None:
     found = NOT_TEXT.search(text)
     if found:
-        raise _Refused(f"{_strange(found[0])} (column {found.start() + 1})")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _Refused(
-            f"it has two fields of the same name: {_repeated([key for key, _ in pairs])}"
-        )
-    return found
-
-
-def _refuse_constant(text: str) -> Any:
-    raise _Refused(f"it is not JSON: {text} is no number there")
+        raise JsonError(f"{_strange(found[0])} (column {found.start() + 1})")
 
 
 def _json_kind(value: object) -> str:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 from attrs import evolve, field, frozen
 
+from wfengine.cli.decoding import JsonError, JsonSyntaxError, decoded
 from wfengine.errors import DamagedDataError, WorkflowAPIError
 from wfengine.store.serialization import TAG, Types
-from wfengine.web.showing import CONTENTS, contents_of
+from wfengine.store.serialization.instances import CONTENTS
+from wfengine.web.showing import contents_of
 
 __all__ = [
     "Edited",
@@ -189,40 +190,12 @@ def parsed(text: str) -> Any:
     :raises NoJsonError: saying where it is none.
     :raises MistakeError: for JSON that cannot be kept, or not as it was meant.
     """
-    refused: list[str] = []
-
-    def number(text: str) -> float:
-        found = float(text)
-        if not isfinite(found):
-            refused.append(text)
-        return found
-
     try:
-        found = json.loads(
-            text, parse_constant=refused.append, parse_float=number, object_pairs_hook=_object
-        )
-    except json.JSONDecodeError as error:
-        raise NoJsonError(
-            f"That is no JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-        ) from None
-    except RecursionError:
-        raise MistakeError("That is nested too deeply.") from None
-    except MistakeError:
-        raise
-    except ValueError:
-        raise MistakeError("A number in it has too many digits.") from None
-    if refused:
-        raise MistakeError(f"{refused[0][:40]} is no number in JSON, or too large for one.")
-    return found
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MistakeError(f"The name {twice!r} is there twice in one object.")
-    return found
+        return decoded(text)
+    except JsonSyntaxError as error:
+        raise NoJsonError(f"That is no JSON: {error}.") from None
+    except JsonError as error:
+        raise MistakeError(f"That cannot be kept: {error}.") from None
 
 
 def _put_back(structure: Any, contents: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from wfengine.cli.data import parsed
+from wfengine.cli.decoding import JsonError, JsonSyntaxError, NumberError, decoded
 from wfengine.cli.options import (
     DEFAULT_STORE,
     USAGE,
@@ -112,8 +112,8 @@ def _data(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        return {"data": parsed(text)}
-    except (ValueError, RecursionError) as error:
+        return {"data": decoded(text)}
+    except JsonError as error:
         raise WorkflowObjectStatusError(f"--data is no JSON: {error}") from None
 
 
@@ -135,8 +135,8 @@ def _is_object(stored: Any) -> bool:
 
 def _value(text: str) -> Any:
     try:
-        return parsed(text)
-    except ValueError:
+        return decoded(text)
+    except (JsonSyntaxError, NumberError):
         return text
-    except RecursionError:
-        raise WorkflowObjectStatusError("the decision is nested too deeply") from None
+    except JsonError as error:
+        raise WorkflowObjectStatusError(f"the decision cannot be kept: {error}") from None
