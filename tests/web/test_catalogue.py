@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from wfengine.definitions import fingerprint
 from wfengine.engine import GenericWorkflowEngine
 from wfengine.errors import WorkflowAPIError, WorkflowDefinitionError
+from wfengine.web import catalogue as catalogue_module
 from wfengine.web.catalogue import Catalogue
 
 WORKFLOW = """
@@ -46,6 +48,19 @@ def test_a_run_that_was_begun_under_another_name_is_known_by_its_definition(stor
         )
     assert catalogue.name_for(store.run(eng.uuid)) == target
     assert catalogue.take_up(store.run(eng.uuid)).uuid == eng.uuid
+
+
+def test_the_definitions_are_compared_with_a_run_once(store, target, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        catalogue_module, "fingerprint", lambda found: made.append(found) or fingerprint(found)
+    )
+    catalogue = Catalogue(store, [target])
+    run = store.new_run("elsewhere.py:w", [print, [print]], {"definition": "x:y"})
+    assert [catalogue.name_for(run) for _ in range(3)] == [None, None, None]
+    assert len(made) == len(catalogue.names())
+    store.definitions.add("printing", [print, [print]])
+    assert catalogue.name_for(run) == "printing"
 
 
 @pytest.mark.parametrize("name", ["os:system", "antigravity:x", "this.py:s", "", "\0", "x" * 9999])

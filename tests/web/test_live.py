@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from contextlib import aclosing
 
 import pytest
@@ -131,6 +132,29 @@ def test_nobody_looks_when_nobody_watches(store, live, monkeypatch):
     live.close()
     assert live._thread is None
     assert len(looks) < 100
+
+
+def test_what_the_console_itself_changes_is_looked_for_at_once(console, monkeypatch):
+    live, has_looked = console.parts.live, threading.Event()
+
+    def look(store):
+        found = marks(store)
+        has_looked.set()
+        return found
+
+    monkeypatch.setattr(live_module, "marks", look)
+    monkeypatch.setattr(live, "_every", 3600.0)
+    console.get("/help")  # for what a form needs
+    token = console.waiting()[0]
+
+    async def run():
+        async with aclosing(live.watch()) as stream:
+            await told(stream, "hello")
+            assert await asyncio.to_thread(has_looked.wait, 10)
+            await asyncio.to_thread(console.post, f"/tokens/{token}/decide", {"decision": '"keep"'})
+            return await told(stream, "changed")
+
+    assert asyncio.run(run())["version"] == 1
 
 
 def test_all_are_told_good_bye_when_the_console_ends(store, live):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from wfengine.cli.options import console_command
 from wfengine.cli.outputs import OUTPUT_DIR, store_outputs, take_up_outputs
 from wfengine.cli.records import Record
-from wfengine.definitions import OutlineNode, fingerprint, load, outline
+from wfengine.cli.stores import engine_class
+from wfengine.definitions import OutlineNode, fingerprint, outline
 from wfengine.definitions.loading import is_target
-from wfengine.engine import GenericWorkflowEngine
 from wfengine.engine_db import DbWorkflowEngine
 from wfengine.errors import WorkflowAPIError, WorkflowDefinitionError
 
@@ -40,6 +41,7 @@ class Catalogue:
     def __init__(self, store: Store, targets: Sequence[str] = (), output: str = "output") -> None:
         self._store, self._output = store, output
         self._outlines: dict[str, OutlineNode] = {}
+        self._marks: dict[str, str] = {}
         self._lock = Lock()
         store.types.register(Record)
         store_outputs(store.types)
@@ -53,7 +55,7 @@ class Catalogue:
         store.definitions.find(target)
         for module in store.definitions.modules(target):
             store.types.trust(module)
-        self._classes[target] = _engine_class(target)
+        self._classes[target] = engine_class(target)
 
     def names(self) -> list[str]:
         """Return the names of all definitions that can be run."""
@@ -100,10 +102,27 @@ class Catalogue:
         return next((name for name in names if self._mark(name) == run.fingerprint), None)
 
     def _mark(self, name: str) -> str | None:
-        try:
-            return fingerprint(self._store.definitions.find(name))
-        except WorkflowDefinitionError:
-            return None
+        """Return the fingerprint of a definition; it is made once, unless it cannot be made."""
+        if name not in self._marks:
+            try:
+                self._marks[name] = fingerprint(self._store.definitions.find(name))
+            except WorkflowDefinitionError:
+                return None
+        return self._marks[name]
+
+    def why_unknown(self, run: RunRecord) -> str:
+        """Return that a run's definition is not known here, and what to type for it to be.
+
+        What a script has begun under a name of its own, such as a flow of steps, is known by that
+        name only: which file it is in, the store does not tell.
+        """
+        target = run.name if is_target(run.name) else "path/to/file.py:attribute"
+        return (
+            f"The definition of this run, {run.name[:200]!r}, is not known to this console. If it "
+            "was named when the console was started, it has changed since the run was begun, and "
+            "the program that began the run can go on with it. Else begin the console with its "
+            f"name: {console_command(target, str(self._store))}"
+        )
 
     def begin(self, name: str) -> DbWorkflowEngine:
         """Return an engine for a new run.
@@ -131,24 +150,8 @@ class Catalogue:
             )
         name = self.name_for(run)
         if name is None:
-            raise WorkflowDefinitionError(
-                f"the definition of this run, {run.name[:200]!r}, is not known to this console: "
-                "name it when the console is started, as in wfengine console TARGET"
-            )
+            raise WorkflowDefinitionError(self.why_unknown(run))
         kind = self._classes.get(name, DbWorkflowEngine)
         eng = kind.from_uuid(run.uuid, store=self._store, definition=name)
         take_up_outputs(eng)
         return eng
-
-
-def _engine_class(target: str) -> type[DbWorkflowEngine]:
-    """Return the class of the engine that a target names, if it names one."""
-    found: Any = load(target) if is_target(target) else None
-    kind = found if isinstance(found, type) else type(found)
-    is_durable = issubclass(kind, DbWorkflowEngine)
-    if issubclass(kind, GenericWorkflowEngine) and not is_durable:
-        raise WorkflowDefinitionError(
-            f"{kind.__name__} is no DbWorkflowEngine, and keeps its runs in memory: they cannot be "
-            "seen here"
-        )
-    return kind if is_durable else DbWorkflowEngine

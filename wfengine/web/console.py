@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from wfengine.cli.tables import count_of, waiting_count
 from wfengine.web import showing
 from wfengine.web.pictures import Pictures
 from wfengine.web.sessions import Notices
@@ -48,11 +49,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(
-        brief=showing.brief,
+        count_of=count_of,
         duration=showing.duration,
         exact=showing.exact,
         said=showing.said,
-        shown=showing.shown,
+        waiting_count=waiting_count,
         whole=showing.Whole,
         number=lambda count: f"{count:,}",
     )
@@ -97,7 +98,6 @@ class Console:
             "sections": SECTIONS,
             "store_name": str(self.store),
             "signs_in": self.access.token is not None,
-            "now": now,
             "ago": lambda moment: showing.relative(moment, now),
             "notices": [] if visit.is_live else self.notices.take(visit.session),
         }

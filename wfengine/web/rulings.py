@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from wfengine.errors import DamagedDataError, WorkflowError
+from wfengine.store.serialization import VALUE
 from wfengine.web.editing import NoJsonError, parsed
 from wfengine.web.showing import brief, contents_of
 
@@ -67,8 +68,8 @@ def choices_of(payload: Any) -> tuple[Choice, ...]:
     contents, _ = contents_of(payload)
     named = contents.get("choices") if isinstance(contents, dict) else None
     named, _ = contents_of(named)
-    if isinstance(named, dict) and isinstance(named.get("v"), list):  # a tuple
-        named = named["v"]
+    if isinstance(named, dict) and isinstance(named.get(VALUE), list):  # a tuple
+        named = named[VALUE]
     if not isinstance(named, list) or not named:
         return ACCEPT, REJECT
     found = [_choice(each) for each in named[:MOST_CHOICES]]

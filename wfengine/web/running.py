@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from wfengine.cli.tables import waiting_count
 from wfengine.errors import StopRequested, WorkflowAPIError, WorkflowObjectStatusError
 
 if TYPE_CHECKING:
@@ -117,13 +118,14 @@ class Runner:
 
         :param how: ``resume``, ``restart`` or ``skip``.
         """
-        self._catalogue.take_up(self._store.run(uuid))
+        taken = self._catalogue.take_up(self._store.run(uuid))
+        eng = None if how == "skip" else taken  # nothing is run then
         found = self._store.resume_failures(uuid, failure, how=how, dry_run=True)
 
         def treat() -> None:
-            self._store.resume_failures(uuid, failure, how=how, by=by)
+            self._store.resume_failures(uuid, failure, how=how, by=by, engine=eng)
 
-        self._begin(Job(uuid, f"{how} of failures", by), treat)
+        self._begin(Job(uuid, f"{how} of failures", by, eng), treat)
         return len(found)
 
     def stop(self, uuid: str, by: str) -> bool:
@@ -189,6 +191,5 @@ class Runner:
     def _why_nothing(self, uuid: str) -> str:
         waiting = len(self._store.halted(uuid))
         if waiting:
-            tokens = "1 token waits" if waiting == 1 else f"{waiting:,} tokens wait"
-            return f"There is nothing to go on with: {tokens} for a decision."
+            return f"There is nothing to go on with: {waiting_count(waiting)} for a decision."
         return "There is nothing left to do in this run."

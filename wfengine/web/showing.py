@@ -11,6 +11,10 @@ from typing import Any
 from attrs import frozen
 from markupsafe import Markup
 
+from wfengine.cli.tables import count_of
+from wfengine.store.serialization import TAG, VALUE
+from wfengine.store.serialization.instances import CONTENTS
+
 __all__ = [
     "Row",
     "Shown",
@@ -36,8 +40,6 @@ MOST_IN_LIST = 50
 DEEPEST = 8
 LINE_END_AND_JOINERS = "\n\u200c\u200d"
 """Characters that are not seen, and that texts of some scripts cannot do without."""
-
-TAG, VALUE, CONTENTS = "$", "v", "of"
 
 STEPS = (
     (60.0, 1.0, "s"),
@@ -218,8 +220,7 @@ def _kind(value: Any) -> str:
 
 
 def _size(value: Any) -> str:
-    count, one = len(value), "field" if isinstance(value, dict) else "item"
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
+    return count_of(len(value), "field" if isinstance(value, dict) else "item")
 
 
 def brief(structure: Any, most: int = 120) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from anyio import to_thread
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -50,7 +50,6 @@ SMALL = 1024 * 1024
 
 MOST_FIELDS = 5000
 MOST_FILES = 1
-LARGEST_NUMBER = 2**62
 
 
 @frozen
@@ -201,9 +200,10 @@ class Action:
                     "Nothing was changed: go back, load the page again, and repeat it.",
                 )
             try:
-                filled = Visit(request, console, visit.session, form)
+                filled = evolve(visit, form=form)
                 return await to_thread.run_sync(_answered, filled, self.do)
             finally:
+                console.live.hurry()
                 await form.close()
 
         return Route(self.path, endpoint, methods=["POST"])

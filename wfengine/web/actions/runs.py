@@ -12,6 +12,7 @@ from attrs import frozen
 from wfengine.cli.formats import read
 from wfengine.cli.records import Record, RecordError
 from wfengine.cli.sources import Format, Source
+from wfengine.cli.tables import count_of
 from wfengine.errors import WorkflowError
 from wfengine.web.pages.definitions import definition_page
 from wfengine.web.visits import Visit, local_path, uploaded, whole_number
@@ -34,13 +35,11 @@ MOST_NAMED = 5
 def resume(visit: Visit) -> Response:
     """Go on with a run."""
     uuid = visit.console.store.run(visit.part("uuid")).uuid
-    said = _resume(visit, uuid)
-    return visit.to(f"/runs/{uuid}", said)
+    return visit.to(f"/runs/{uuid}", _resume(visit, uuid))
 
 
 def _resume(visit: Visit, uuid: str) -> str:
     visit.console.runner.resume(uuid, visit.by)
-    visit.console.live.hurry()
     return "The run goes on."
 
 
@@ -52,7 +51,6 @@ def stop(visit: Visit) -> Response:
 
 def _stop(visit: Visit, uuid: str) -> str:
     is_stopped = visit.console.runner.stop(uuid, visit.by)
-    visit.console.live.hurry()
     if is_stopped:
         return "The run has stopped; it can be resumed where it stands."
     return "The run was asked to stop, and does so when its current task is done."
@@ -68,7 +66,6 @@ def delete(visit: Visit) -> Response:
 
 def _delete(visit: Visit, uuid: str) -> str:
     gone = visit.console.store.delete(uuid, by=visit.by)
-    visit.console.live.hurry()
     return f"The run was deleted, with {gone.tokens:,} tokens and {gone.steps:,} steps."
 
 
@@ -79,7 +76,6 @@ def restart(visit: Visit) -> Response:
     if token not in POINTS or task not in POINTS:
         return visit.to(f"/runs/{run.uuid}", problem="Choose a token and a task to restart at.")
     visit.console.runner.restart(run.uuid, token, task, visit.by)
-    visit.console.live.hurry()
     return visit.to(f"/runs/{run.uuid}", f"The run goes on at the {token} token, {task} task.")
 
 
@@ -99,7 +95,6 @@ def rewind(visit: Visit) -> Response:
     step = whole_number(text, -1)
     eng = visit.console.catalogue.take_up(run)
     eng.rewind(token.id, step if step >= 0 else text, by=visit.by)
-    visit.console.live.hurry()
     return visit.to(f"/tokens/{token.id}", f"Token {token.id} was taken to {text}.")
 
 
@@ -108,9 +103,8 @@ def treat(visit: Visit) -> Response:
     uuid, how = visit.console.store.run(visit.part("uuid")).uuid, visit.said("how")
     failure = visit.said("failure")
     count = visit.console.runner.treat(uuid, failure, how, visit.by)
-    visit.console.live.hurry()
-    tokens = "1 token" if count == 1 else f"{count:,} tokens"
-    return visit.to(f"/runs/{uuid}?view=failures", f"{how.capitalize()}: {tokens}.")
+    said = f"{how.capitalize()}: {count_of(count, 'token')}."
+    return visit.to(f"/runs/{uuid}?view=failures", said)
 
 
 # Several runs
@@ -154,7 +148,7 @@ def many(visit: Visit) -> Response:
             done += 1
         except WorkflowError as error:
             problems.append(error.message)
-    said = f"{done:,} run{'' if done == 1 else 's'} {WAYS[what].done}." if done else ""
+    said = f"{count_of(done, 'run')} {WAYS[what].done}." if done else ""
     return visit.to(back, said, _named(problems))
 
 
@@ -199,9 +193,7 @@ def start(visit: Visit) -> Response:
             more_wrong=max(len(wrong) - MOST_WRONG, 0),
         )
     uuid = visit.console.runner.start(name, rows, visit.by)
-    visit.console.live.hurry()
-    tokens = "1 token" if len(rows) == 1 else f"{len(rows):,} tokens"
-    return visit.to(f"/runs/{uuid}", f"The run has begun with {tokens}.")
+    return visit.to(f"/runs/{uuid}", f"The run has begun with {count_of(len(rows), 'token')}.")
 
 
 def _rows(visit: Visit, pasted: str, format_: str) -> tuple[list[Record], list[str]]:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from attrs import frozen
 
+from wfengine.cli.tables import count_of
 from wfengine.errors import UnknownTokenError, WorkflowError, WorkflowObjectStatusError
 from wfengine.store.decisions import UNCHANGED
 from wfengine.store.watching import stored_token
@@ -76,7 +77,6 @@ def decide(visit: Visit) -> Response:
             raise
         kept = Editor(editor.mode, editor.fields, editor.text, error.message)
         return _again(visit, token, kept, "")
-    visit.console.live.hurry()
     done = f"Token {token.id}: {said(answer.decision, 60)}."
     return visit.to(_next_place(visit), done, _gone_on(visit, {_root(visit, token)}))
 
@@ -144,8 +144,7 @@ def decide_many(visit: Visit) -> Response:
             decided += 1
         except (WorkflowObjectStatusError, UnknownTokenError) as error:
             refused.append(error.message)
-    visit.console.live.hurry()
-    done = f"Decided about {decided:,} token{'' if decided == 1 else 's'}." if decided else ""
+    done = f"Decided about {count_of(decided, 'token')}." if decided else ""
     problems = [*_named(refused), *filter(None, [_gone_on(visit, roots)])]
     return visit.to(pen_start(back), done, " ".join(problems))
 
@@ -225,7 +224,6 @@ def edit(visit: Visit) -> Response:
         except WorkflowError as error:
             problem = error.message
         else:
-            visit.console.live.hurry()
             return visit.to(to, f"Token {token.id} was changed.")
     if editor is not None and problem:
         editor = Editor(editor.mode, editor.fields, editor.text, problem)
@@ -246,7 +244,6 @@ def rewind(visit: Visit) -> Response:
         eng.rewind(token.id, step if step >= 0 else text, by=visit.by)
     except WorkflowError as error:
         return problem_of(visit, error)
-    visit.console.live.hurry()
     where = f"step {step}" if step >= 0 else text
     done = f"Token {token.id} was taken to {where}; going on with the run begins there."
     return visit.to(f"/tokens/{token.id}", done)
@@ -257,7 +254,6 @@ def fork(visit: Visit) -> Response:
     token = token_of(visit)
     step = whole_number(visit.said("to_step"), -1)
     uuid = visit.console.store.fork(token.id, step, by=visit.by)
-    visit.console.live.hurry()
     done = (
         f"This run begins with token {token.id} as it was before step {step}. Resume it to go on."
     )

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response
 
+from wfengine.web.console import THEMES
 from wfengine.web.security import Access
 from wfengine.web.sessions import LONGEST_NAME
 from wfengine.web.visits import Visit, local_path
-
-if TYPE_CHECKING:
-    from wfengine.web.console import Console
 
 __all__ = ["help_page", "home", "set_theme", "sign_in", "sign_in_page", "sign_out"]
 
@@ -88,18 +85,15 @@ def sign_out(visit: Visit) -> Response:
 
 def set_theme(visit: Visit) -> Response:
     """Keep the colours that somebody wants."""
-    from wfengine.web.console import THEMES
-
     theme = visit.said("theme")
     answer = RedirectResponse(local_path(visit.said("to")), HTTPStatus.SEE_OTHER)
     if theme in THEMES:
-        console: Console = visit.console
         answer.set_cookie(
             "theme",
             theme,
             max_age=365 * 86400,
             httponly=True,
             samesite="strict",
-            secure=console.access.is_secure(visit.request.scope),
+            secure=visit.console.access.is_secure(visit.request.scope),
         )
     return answer

@@ -13,6 +13,7 @@ from wfengine.drawing.states import nearest_node
 from wfengine.errors import DamagedDataError, WorkflowError
 from wfengine.status import ObjectStatus, WorkflowStatus
 from wfengine.store.live import tokens_at
+from wfengine.store.watching import stored_token
 from wfengine.web.boxes import boxes_of, described, find_node
 from wfengine.web.looks import EVENTS, OF_STEP, OF_TOKEN, UNKNOWN, Look
 from wfengine.web.pages.runs import line_of
@@ -66,7 +67,6 @@ def show(visit: Visit) -> Response:
             (name, label, link(f"/runs/{run.uuid}", view=name)) for name, label in VIEWS.items()
         ],
         job=job,
-        name=visit.console.catalogue.name_for(run),
         counts=[
             (
                 OF_TOKEN[status],
@@ -140,10 +140,7 @@ def _outline(visit: Visit, run: RunRecord) -> tuple[OutlineNode | None, str]:
         return None, "This is a branch: what it runs is shown in the run that it belongs to."
     name = visit.console.catalogue.name_for(run)
     if name is None:
-        return None, (
-            "This console does not know the definition of this run. Start it with the name of the "
-            f"definition, as in: wfengine console {run.name}"
-        )
+        return None, visit.console.catalogue.why_unknown(run)
     try:
         return visit.console.catalogue.outline(name), ""
     except WorkflowError as error:
@@ -260,8 +257,6 @@ def _failures(visit: Visit, run: RunRecord) -> dict[str, Any]:
 
 
 def _traceback(visit: Visit, run: RunRecord, token_ids: tuple[int, ...]) -> str:
-    from wfengine.store.watching import stored_token
-
     try:
         error = stored_token(visit.console.store, token_ids[0]).error or {}
         return str(error.get("traceback", ""))[:20_000]
