@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 
 import pytest
 
@@ -48,6 +49,28 @@ def test_a_token_is_taken_back_and_the_run_goes_on(parcels):
     data = {token["id"]: token["data"] for token in found(parcels, "tokens", uuid)}
     assert data[2] == {"to": "Nice", "kg": 3, "stamped": True, "label": "NICE"}
     assert data[4] == {"to": "Bonn", "kg": 40}
+
+
+def test_what_is_said_to_go_on_can_be_typed_though_names_have_blanks(tmp_path):
+    folder = Folder(tmp_path)
+    (folder / "my flow.py").write_text(
+        "from pathlib import Path\n"
+        "def task(obj, eng):\n    assert obj['a'] != '1' or Path('ready').exists()\n"
+    )
+    folder.write(rows_csv="a\n1\n2\n3\n")
+    target, store = "my flow.py:task", ("--store", "sqlite:///my runs.db")
+    stopped = folder.run(target, "--input", "rows.csv", "--on-error", "stop", *store)
+    assert stopped.status == 1
+    unread = folder.wfengine("resume", target, *store)
+    read_on = re.search(r"not read to its end: wfengine (.*) reads the rest\n", unread.out)
+    assert read_on is not None, unread.out
+    folder.wfengine(*shlex.split(read_on[1].replace("FILE", "rows.csv")))
+    rewound = folder.wfengine("rewind", target, "1", "1", *store)
+    goes_on = re.search(r"\n  wfengine (.*) goes on there\n", rewound.out)
+    assert goes_on is not None, rewound.err
+    (folder / "ready").touch()
+    done = folder.wfengine(*shlex.split(goes_on[1]))
+    assert (done.status, done.numbers()["done"]) == (0, 3), done.err
 
 
 def test_tokens_that_failed_alike_are_skipped_or_restarted(parcels):
@@ -96,6 +119,19 @@ def test_a_run_whose_owner_died_goes_on_or_says_what_it_lacks(parcels):
     assert (
         parcels.wfengine("recover", TARGET).out == f"No run of {TARGET} is without its process.\n"
     )
+
+
+def test_a_lost_run_whose_name_does_not_say_where_its_workflow_is_says_what_to_type(parcels):
+    lost = list(runs(parcels))[-1]
+    assert f"and died: wfengine recover {TARGET}\n" in parcels.wfengine("show", lost).out
+    with Store(f"sqlite:///{parcels / 'runs.db'}") as store, store.session() as session:
+        session.query(store.models.workflow).filter_by(uuid=lost).one().name = "post"
+    how = f"wfengine resume TARGET --run {lost}"
+    assert f"and died: {how}\n" in parcels.wfengine("show", lost).out
+    refused = parcels.wfengine("recover")
+    assert refused.out.endswith(f"\n  with the workflow named, it may go on: {how}\n")
+    done = parcels.wfengine(*shlex.split(how.replace("TARGET", TARGET))[1:])
+    assert (done.status, runs(parcels)[lost]["status"]) == (0, "COMPLETED"), done.err
 
 
 def test_a_recovered_run_of_which_a_token_fails_makes_the_command_fail(folder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from attrs import define, field
 from rich.console import Console
 
 from wfengine import signals
-from wfengine.cli.options import FAILED, INTERRUPTED, store_option
+from wfengine.cli.options import FAILED, INTERRUPTED, read_on_command, resume_command
 from wfengine.cli.outputs import OUTPUTS
 from wfengine.cli.printing import print_error, print_text
 from wfengine.cli.progress import TokenMeter, shown
@@ -183,10 +182,8 @@ def how_to_resume(eng: Any, url: str, target: str | None = None) -> str:
 
     :param target: the definition, as somebody typed it; by default what the run is called.
     """
-    name = shlex.quote(target or str(eng.name))
-    if needs_input(eng):
-        return f"wfengine run {name} --input FILE{store_option(url)} --resume"
-    return f"wfengine resume {name} --run {eng.uuid}{store_option(url)}"
+    name = target or str(eng.name)
+    return read_on_command(name, url) if needs_input(eng) else resume_command(name, eng.uuid, url)
 
 
 def print_outcome(console: Console, eng: Any, url: str, target: str) -> None:

@@ -13,7 +13,7 @@ from wfengine.cli.outputs import OUTPUTS, PART
 from wfengine.cli.printing import print_text, printable
 from wfengine.cli.progress import Meter
 from wfengine.cli.running import Ending
-from wfengine.cli.tables import count_of
+from wfengine.cli.tables import count_of, waiting_count
 from wfengine.cli.tally import Group, Tally
 from wfengine.errors import StoreError
 from wfengine.signals import TokenOutcome
@@ -125,9 +125,8 @@ def print_run(
         return
     print_text(console, f"  run {eng.uuid} is {status.label.lower()}")
     if waiting:
-        tokens = "token waits" if waiting == 1 else "tokens wait"
         command = f"wfengine halted{store_option(url)}"
-        print_text(console, f"  {waiting:,} {tokens} for a decision: {command}", "yellow")
+        print_text(console, f"  {waiting_count(waiting)} for a decision: {command}", "yellow")
     if how and (goes_on or status is WorkflowStatus.ERROR):
         print_text(console, f"  {how}", "yellow")
 
@@ -210,5 +209,4 @@ def _times(count: int) -> str:
 def _after(tally: Tally) -> str:
     if not tally.read:
         return " before anything was read"
-    tokens = "token" if tally.read == 1 else "tokens"
-    return f" after {tally.read:,} {tokens}, at {tally.last}"
+    return f" after {count_of(tally.read, 'token')}, at {tally.last}"

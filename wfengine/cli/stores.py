@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import exists, make_url, select
 from sqlalchemy.exc import ArgumentError
 
-from wfengine.cli.options import store_option
+from wfengine.cli.options import read_on_command, store_option
 from wfengine.cli.outputs import OUTPUT_DIR, store_outputs, take_up_outputs
 from wfengine.cli.records import Record
 from wfengine.definitions import fingerprint, load, registry
@@ -32,6 +32,7 @@ __all__ = [
     "begin",
     "check_target",
     "engine_class",
+    "failed_count",
     "failed_run",
     "find_run",
     "is_missing",
@@ -173,7 +174,15 @@ def take_up(store: Store, target: str, uuid: str) -> DbWorkflowEngine:
     eng = engine_class(target).from_uuid(uuid, store=store, definition=target)
     run = store.run(uuid)
     if run.name != target and run.fingerprint != fingerprint(eng.callbacks.get()):
-        raise WorkflowDefinitionError(f"run {uuid} is one of {run.name}, and not of {target}")
+        advice = (
+            "name that"
+            if is_target(run.name)
+            else "if that has changed since the run was begun, the program that began it can go on "
+            "with it"
+        )
+        raise WorkflowDefinitionError(
+            f"run {uuid} is one of {run.name}, and not of {target}: {advice}"
+        )
     take_up_outputs(eng)
     return eng
 
@@ -186,8 +195,8 @@ def engine_class(target: str) -> type[DbWorkflowEngine]:
         return DbWorkflowEngine
     if not issubclass(kind, DbWorkflowEngine):
         raise WorkflowDefinitionError(
-            f"{kind.__name__} is no DbWorkflowEngine, and keeps its runs in memory: leave out "
-            "--store"
+            f"{kind.__name__} is no DbWorkflowEngine, and keeps its runs in memory, not in a "
+            "store: derive it from DbWorkflowEngine, or run it without --store"
         )
     return kind
 
@@ -216,8 +225,8 @@ def why_not(eng: Any, error: WorkflowObjectStatusError, url: str) -> str:
 def why_not_all(eng: Any, url: str) -> str:
     """Return what to type for a run to see the rest of its input."""
     return (
-        f"the input of run {eng.uuid} was not read to its end: wfengine run {eng.name} "
-        f"--input FILE{store_option(url)} --resume reads the rest"
+        f"the input of run {eng.uuid} was not read to its end: "
+        f"{read_on_command(eng.name, url)} reads the rest"
     )
 
 
@@ -250,6 +259,11 @@ def failed_run(store: Store, target: str) -> str | None:
     )
     with store.session() as session:
         return session.scalar(query)
+
+
+def failed_count(store: Store, uuid: str, failure: str) -> int | None:
+    """Return how many tokens of a run failed in a way; None where there is no such way."""
+    return next((group.count for group in store.failures(uuid) if group.failure == failure), None)
 
 
 def latest_unfinished(store: Store, target: str) -> str:

@@ -37,8 +37,6 @@ LINES = {
     "order": "~~~",
 }
 
-STATES = ("failed", "halted", "running", "waiting", "done", "skipped")
-
 PLAIN = re.compile(r"[^\W_]|[ ,?_]|(?<=[^\W_])[.\-/=](?=[^\W_])")
 
 
@@ -62,7 +60,7 @@ def _lines(chart: Chart, theme: Theme) -> Iterator[str]:
             yield f"{indent}{_shape(item)}"
     yield from (f"  {_arrow(arrow)}" for arrow in chart.arrows)
     for look in used:
-        inside, around = theme.colours(look, look if look in STATES else "")
+        inside, around = theme.colours(look, look)
         yield f"  classDef {look}_ fill:{inside},stroke:{around},color:{theme.text}"
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from wfengine.cli.definitions import Target, written
 from wfengine.cli.options import FAILED, AsJson, users_errors
 from wfengine.cli.printing import print_text, printable
+from wfengine.cli.tables import count_of
 from wfengine.definitions import Problem
 from wfengine.definitions import check as problems_of
 from wfengine.definitions.problems import ERROR, NOTE, SEVERITIES, WARNING
@@ -78,11 +79,7 @@ def _print(problems: list[Problem], counts: Counter[str], target: str) -> None:
         console.print(_heading(problem), soft_wrap=True)
         print_text(console, f"    {problem.message}")
         print_text(console, f"    {problem.advice}", "dim")
-    found = [
-        f"{counts[severity]:,} {severity}{'' if counts[severity] == 1 else 's'}"
-        for severity in SEVERITIES
-        if counts[severity]
-    ]
+    found = [count_of(counts[each], each) for each in SEVERITIES if counts[each]]
     print_text(console, f"{target}: {', '.join(found) or 'nothing is wrong with it'}")
 
 

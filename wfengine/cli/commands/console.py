@@ -10,6 +10,7 @@ from rich.console import Console
 
 from wfengine.cli.options import DEFAULT_STORE, USAGE, StoreUrl, users_errors
 from wfengine.cli.printing import print_error
+from wfengine.cli.stores import opened
 
 __all__ = ["console"]
 
@@ -87,7 +88,6 @@ Python: wfengine.web.app.create_app(store, access=access) returns an ASGI applic
     except ModuleNotFoundError:
         print_error(Console(stderr=True), "the console is an extra: pip install 'wfengine[web]'")
         raise typer.Exit(USAGE) from None
-    from wfengine.cli.stores import opened
     from wfengine.web.serving import serve
 
     with users_errors(), opened(store, creates=bool(targets)) as kept:

@@ -21,12 +21,14 @@ from wfengine.cli.options import (
     DryRun,
     Quiet,
     StoreUrl,
+    resume_command,
     users_errors,
 )
 from wfengine.cli.outputs import take_up_outputs
 from wfengine.cli.printing import print_error, print_text
 from wfengine.cli.stores import engine_class, needs_input, opened, why_not_all
 from wfengine.cli.tables import print_json_lines
+from wfengine.definitions.loading import is_target
 from wfengine.errors import HaltProcessing
 from wfengine.status import WorkflowStatus
 from wfengine.store.audit import user_name
@@ -87,6 +89,9 @@ something wrong with the command; 130 after Ctrl-C.
                 print_text(Console(), _line(each))
                 if each.uuid in work.unread:
                     print_text(Console(), f"  {work.unread[each.uuid]}")
+                if each.result == REFUSED and not is_target(each.name):
+                    how = resume_command("TARGET", each.uuid, store)
+                    print_text(Console(), f"  with the workflow named, it may go on: {how}")
     if not is_whole:
         left = "Interrupted. The next recover takes up the others, if there are any."
         print_text(work.errors, left, "yellow")

@@ -9,7 +9,7 @@ import typer
 
 from wfengine.cli.going_on import GoingOn, noted
 from wfengine.cli.options import DEFAULT_STORE, AsJson, By, Quiet, StoreUrl, Target, users_errors
-from wfengine.cli.stores import find_run, latest_run, opened, take_up
+from wfengine.cli.stores import failed_count, find_run, latest_run, opened, take_up
 from wfengine.cli.tables import print_json_lines
 
 __all__ = ["restart"]
@@ -97,8 +97,7 @@ def _go(store: Any, eng: Any, at: tuple[Point, Point], failure: str | None, by: 
 def _whole(eng: Any, token: Point, failure: str | None) -> int | None:
     """Return how many tokens there are to run."""
     if failure is not None:
-        groups = eng.run_store.failures(eng.uuid)
-        return next((group.count for group in groups if group.failure == failure), None)
+        return failed_count(eng.run_store, eng.uuid, failure)
     summary = eng.run_store.summary(eng.uuid)
     gone = 0 if token is Point.FIRST else max(eng.state.token_pos, 0)
     return summary.total - gone if summary.is_complete_input else None

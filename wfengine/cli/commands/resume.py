@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated, Any
 
 import typer
@@ -19,13 +18,14 @@ from wfengine.cli.options import (
     Quiet,
     StoreUrl,
     Target,
-    store_option,
+    resume_command,
     users_errors,
 )
 from wfengine.cli.printing import print_error, print_text
 from wfengine.cli.renaming import Renamed, names
 from wfengine.cli.stores import (
     check_target,
+    failed_count,
     failed_run,
     find_run,
     needs_input,
@@ -123,12 +123,16 @@ def _check(run: str | None, failure: str | None, skip: bool, dry_run: bool) -> N
 
 def _print_none_left(console: Console, store: Any, target: str, url: str) -> None:
     """Print that no run is left, and how tokens are tried again that failed in one that is over."""
-    print_text(console, f"No run of {target} is left to go on with{others(store)}.")
+    elsewhere = others(store)
+    print_text(console, f"No run of {target} is left to go on with{elsewhere}.")
+    if elsewhere:
+        how = resume_command(target, "RUN", url)
+        print_text(console, f"  if one of these was begun with it: {how}")
     uuid = failed_run(store, target)
     if uuid is None:
         return
     groups = store.failures(uuid)
-    again = f"wfengine resume {shlex.quote(target)} --run {uuid}{store_option(url)}"
+    again = resume_command(target, uuid, url)
     tokens = count_of(sum(group.count for group in groups), "token")
     print_text(console, f"  {tokens} of run {uuid} failed; to try all, or some, again:", "yellow")
     print_text(console, f"  {again}")
@@ -149,28 +153,27 @@ def _go_on(
     """Go on with one run, print what came of it, and return the exit status."""
     if failure is not None:
         how = "skip" if skip else "resume"
-        groups = {group.failure: group.count for group in store.failures(eng.uuid)}
         given = {} if skip else {"engine": eng}
         return going.run(
             eng,
             lambda: store.resume_failures(eng.uuid, failure, how=how, by=by, **given),
-            groups.get(failure),
+            failed_count(store, eng.uuid, failure),
         )
     with noted(eng, "resume", by):
         return going.run(
             eng,
             lambda: eng.resume(renamed=renamed, stop_on_halt=False, stop_on_error=False),
-            _whole(eng, renamed),
+            None if going.quiet else _whole(eng, renamed),
         )
 
 
 def _whole(eng: Any, renamed: dict[str, str]) -> int | None:
     """Return how many tokens there are to go on with, if that can be told before."""
+    if needs_input(eng):
+        return None
     try:
         plan = eng.resume(dry_run=True, renamed=renamed)
     except WorkflowError:  # going on says what is wrong
-        return None
-    if needs_input(eng):
         return None
     rest = 0 if plan.goes_on_at is None else eng.recorder.run.token_count - plan.goes_on_at
     return int(plan.tokens + max(rest, 0))
@@ -193,7 +196,7 @@ def _plan(going: GoingOn, eng: Any, url: str, renamed: dict[str, str]) -> int:
 
 
 def _print_plan(console: Console, eng: Any, plan: Any, url: str) -> None:
-    tokens = "1 token" if plan.tokens == 1 else f"{plan.tokens:,} tokens"
+    tokens = count_of(plan.tokens, "token")
     print_text(console, f"run {eng.uuid} would go on with {tokens} that it has left behind")
     if plan.goes_on_at is not None:
         print_text(console, f"  and then with token {plan.goes_on_at} and those after it")

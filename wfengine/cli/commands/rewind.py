@@ -13,7 +13,7 @@ from wfengine.cli.options import (
     By,
     StoreUrl,
     Target,
-    store_option,
+    resume_command,
     users_errors,
 )
 from wfengine.cli.printing import print_text
@@ -63,7 +63,4 @@ and rewinding to this step undoes it. In Python: eng.rewind(token_id, to).
             print_json({"token": token, "run": eng.uuid, "path": now.path, "steps": now.steps})
             return
         print_text(Console(), f"Token {token} stands at {now.path} again.")
-        print_text(
-            Console(),
-            f"  wfengine resume {target} --run {eng.uuid}{store_option(store)} goes on there",
-        )
+        print_text(Console(), f"  {resume_command(target, eng.uuid, store)} goes on there")
