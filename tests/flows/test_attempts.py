@@ -1,6 +1,7 @@
 """How a task is run: its copy of the context, retries with growing waits, and a limit of time."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -244,6 +245,32 @@ def test_a_task_that_raises_stop_iteration_has_failed():
     for how in ({}, {"timeout": PATIENCE}):
         with pytest.raises(RuntimeError, match="StopIteration"):
             run(Call(stop), **how)
+
+
+class Exits(Task):
+    def run(self, context):
+        sys.exit(3)
+
+
+class ExitsLater(Task):
+    name = "Exits"
+
+    async def run(self, context):
+        sys.exit(3)
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+@pytest.mark.parametrize("task", [Exits(), ExitsLater()])
+def test_a_task_that_exits_has_failed(runner, task, timeout):
+    runner.register_flow_template(FlowTemplate("f").add_task(task, timeout=timeout))
+    flow_id = runner.schedule_flow("f")
+    flow = runner.run_flow()
+    said = "task 'Exits' called sys.exit(3); let it return, or raise"
+    assert (flow.id, flow.status) == (flow_id, FlowStatus.FAILED)
+    assert said in flow.error
+    *_, last = runner.service.get_flow_task_execution_history(flow_id)
+    assert last.status is TaskStatus.FAILED
+    assert said in last.output
 
 
 # Coroutine functions

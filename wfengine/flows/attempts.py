@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from inspect import unwrap
+from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
 from attrs import frozen
@@ -102,10 +102,28 @@ class Step:
         obj.update(added)
 
     def _run(self, context: ExecutionContext) -> Any:
+        call = self._call_async if iscoroutinefunction(self._task.run) else self._call
         seconds = self._attempts.timeout
         if seconds is None:
+            return call(context)
+        return within(seconds, self._task.name, call, context)
+
+    def _call(self, context: ExecutionContext) -> Any:
+        try:
             return self._task.run(context)
-        return within(seconds, self._task.name, self._task.run, context)
+        except SystemExit as error:
+            raise self._exited(error) from error
+
+    async def _call_async(self, context: ExecutionContext) -> Any:
+        try:
+            return await self._task.run(context)  # type: ignore[misc]
+        except SystemExit as error:
+            raise self._exited(error) from error
+
+    def _exited(self, error: SystemExit) -> FlowError:
+        return FlowError(
+            f"task {self._task.name!r} called sys.exit({error.code!r}); let it return, or raise"
+        )
 
     def _check(self, item: TaskDataItem, context: ExecutionContext, says: str) -> None:
         if item.key not in context:
