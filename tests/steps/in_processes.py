@@ -37,6 +37,15 @@ def leave():
     os._exit(7)
 
 
+class Base(BaseException):
+    """Is no Exception."""
+
+
+def raise_base():
+    """Raise it."""
+    raise Base("even")
+
+
 class Odd(Exception):
     """Can be written by pickle, and not be read."""
 
@@ -65,7 +74,7 @@ if __name__ == "__main__":
         box = flow.add_step("box", repeats=["x"])
         box.add_step("tells", tell, (1,), {"flow": flow})
         flow.add_step("waits", wait, (2,))
-        for function in (die, leave, raise_odd, return_lock):
+        for function in (die, leave, raise_base, raise_odd, return_lock):
             flow.add_step(function.__name__, function)
         flow.add_step("exits", sys.exit, (3,))
         flow.add_step("divides", divmod, (1, 0))

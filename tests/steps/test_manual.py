@@ -77,6 +77,23 @@ myflow()
 myflow.close()
 """
 
+RESOURCES = """
+import logging
+import wfengine.steps as sqnt
+from wfengine.steps import resources as vrp
+
+class Resources1(vrp.Resource): pass
+class Resources2(vrp.Resource): pass
+
+rp1=vrp.ResourcePool('RP1', resource_cls=Resources1, policy={'resource_limit': 2, }).load()
+rp2=vrp.ResourcePool('RP2', resource_cls=Resources2, policy={'resource_limit': 2, }).load()
+
+myflow=sqnt.Sequent(logging_level=logging.INFO, config={'sleep_between_loops': 0.05,}, )
+s1=myflow.add_step('s1', repeats=[1,2], acquires=[(rp1, 2), ])
+s1.add_step('s11', func=print, args=('s11',), kwargs={'flush': True}, acquires=[(rp2, 1), ])
+myflow()
+"""
+
 
 def output_of(script: Path) -> list[str]:
     """Run a script, and return the lines that it prints."""
@@ -124,4 +141,16 @@ def test_the_recovery_example_prints_what_the_manual_shows(script):
             ("prog3", "s1_s12/1.2"),
             ("prog4", "s2/1"),
         )
+    ]
+
+
+def test_the_resources_example_holds_what_it_acquires_for_both_rounds(script):
+    assert output_of(script(RESOURCES)) == ["s11", "s11"]
+
+
+def test_a_flow_of_a_module_that_is_imported_is_not_run_again_by_its_steps(script):
+    importing = script(SIMPLE).with_name("importing.py")
+    importing.write_text("import example\n", encoding="utf-8")
+    assert output_of(importing) == [
+        f"doing what prog{number} is doing" for number in (1, 2, 1, 2, 3, 1, 2, 1, 2, 3, 4)
     ]

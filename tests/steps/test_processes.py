@@ -50,6 +50,7 @@ def test_a_coroutine_function_is_run(found):
         ("die", "StepEndedError", "killed by signal 9 (SIGKILL)"),
         ("leave", "StepEndedError", "exited with status 7"),
         ("exits", "StepEndedError", "sys.exit(3)"),
+        ("raise_base", "StepEndedError", "step raise_base/1 was left by Base: even"),
         ("divides", "ZeroDivisionError", "modulo by zero"),
         ("raise_odd", "RuntimeError", "Odd: one"),
         ("return_lock", "RuntimeError", "lock"),

@@ -22,6 +22,7 @@ from wfengine.status import WorkflowStatus
 from wfengine.steps import RunMode, desks, or_
 from wfengine.steps import resources as vrp
 from wfengine.steps.flow import LOCAL_DESK
+from wfengine.steps.keeping import check_given_back
 from wfengine.steps.store_desk import claims
 from wfengine.store import Store
 
@@ -162,11 +163,95 @@ def test_what_can_never_be_had_is_refused(log):
         (lambda: vrp.ResourcePool("p", policy={"limit": 2}), ("limit",)),
         (lambda: vrp.ResourcePool("p", policy={"resource_limit": 0}), ("0",)),
         (lambda: vrp.ResourcePool(""), ("name",)),
+        (lambda: vrp.ResourcePool("p", resource_cls=int), ("Resource", "int")),
     ):
         with pytest.raises(WorkflowDefinitionError) as raised:
             build()
         assert all(part in str(raised.value) for part in parts), raised.value
     steps.add_step("many", log, acquires=[(free, 1000)])
+
+
+def test_a_pool_says_of_what_it_has_how_many():
+    class Printer(vrp.Resource):
+        """What the pool has."""
+
+    printers = vrp.ResourcePool("upstairs", resource_cls=Printer, policy={"resource_limit": 2})
+    assert printers.load() is printers
+    assert repr(printers) == "<ResourcePool upstairs: 2 of Printer>"
+
+
+def test_one_flow_has_one_limit_for_a_pool(log):
+    small, large, endless = pool("p", 2), pool("p", 3), vrp.ResourcePool("p")
+    steps = flow()
+    steps.add_step("small", log, acquires=[(small, 1)])
+    steps.add_step("same", log, acquires=[(pool("p", 2), 1)])
+    box = steps.add_step("box")
+    for build, said in (
+        (
+            lambda: box.add_step("large", log, acquires=[(large, 1)]),
+            "pool 'p' has a limit of 2 in step 'small' and a limit of 3 in step 'box_large'",
+        ),
+        (
+            lambda: steps.add_step("endless", log, releases=[(endless, 1)]),
+            "pool 'p' has a limit of 2 in step 'small' and no limit in step 'endless'",
+        ),
+        (
+            lambda: flow().add_step("both", log, acquires=[(small, 1)], releases=[(large, 1)]),
+            "pool 'p' has a limit of 2 in step 'both' and a limit of 3 in step 'both'",
+        ),
+    ):
+        with pytest.raises(WorkflowDefinitionError) as raised:
+            build()
+        assert said in str(raised.value)
+    assert list(steps.steps) == ["small", "same", "box"]
+
+
+@pytest.mark.parametrize("place", [":memory:", "sqlite://"])
+def test_flows_that_give_a_pool_different_limits_each_hold_to_their_own(log, soon, place):
+    held, free = threading.Event(), threading.Event()
+    with Store("sqlite://") as store, ThreadPoolExecutor() as threads:
+        place = store if place == "sqlite://" else place
+        holding, larger, smaller = flow(place, config=THREADS), flow(place), flow(place)
+        holding.add_step(
+            "holds", lambda: held.set() or free.wait(60), acquires=[(pool("ours", 2), 2)]
+        )
+        larger.add_step("has room", log, acquires=[(pool("ours", 3), 1)])
+        smaller.add_step("waits", log, acquires=[(pool("ours", 1), 1)])
+        runs = [threads.submit(holding)]
+        assert held.wait(60)
+        assert threads.submit(larger).result(60)
+        runs.append(threads.submit(smaller))
+        seen = len(soon)
+        until(lambda: len(soon) > seen + 3)
+        assert log.calls == ["has room/1"]
+        free.set()
+        assert all(run.result(60) for run in runs)
+    assert log.calls == ["has room/1", "waits/1"]
+
+
+def test_more_than_a_flow_can_have_kept_is_not_given_back(log):
+    p = pool("given", 4)
+    for rounds, number, said in (
+        ([1], 3, None),
+        ([1], 4, "step 'closes' releases 4 of pool 'given'; it acquires 1, and the steps of the "),
+        ([1, 2], 4, None),
+        (iter([1]), 4, None),
+    ):
+        steps = flow()
+        box = steps.add_step("box", repeats=rounds)
+        box.add_step("opens", log, acquires=[(p, 2)], releases=[])
+        steps.add_step(
+            "closes", log, acquires=[(p, 1)], releases=[(p, number)], requires=((box, SUCCESS),)
+        )
+        if said is None:
+            steps.__wfengine_definition__()
+            check_given_back(steps)
+            continue
+        with pytest.raises(WorkflowDefinitionError) as raised:
+            steps()
+        assert said in str(raised.value)
+        assert "keep 2 at most" in str(raised.value)
+    assert not log.calls
 
 
 # Deadlocks
@@ -382,6 +467,7 @@ def check_end(drawn, limit, stops):
                 of = [(pools[name], amount) for name, amount in inside]
                 step.add_step("inside", int, acquires=of)
         steps.__wfengine_definition__()
+        check_given_back(steps)
     except WorkflowDefinitionError:
         return
     keeps = any(releases is not None or inside for _, releases, _, inside in drawn)

@@ -49,7 +49,7 @@ class Config:
         if "max_concurrent" in config:
             found = evolve(found, limit=_limit(config["max_concurrent"], of))
         if "stop_on_exception" in config:
-            found = evolve(found, stops=bool(config["stop_on_exception"]))
+            found = evolve(found, stops=_stops(config["stop_on_exception"], of))
         return found
 
 
@@ -57,6 +57,12 @@ def _limit(number: Any, of: str) -> int | None:
     if isinstance(number, bool) or not isinstance(number, int):
         raise WorkflowDefinitionError(f"{of}: max_concurrent is a whole number, not {number!r}")
     return number if number >= 1 else None
+
+
+def _stops(found: Any, of: str) -> bool:
+    if not isinstance(found, bool):
+        raise WorkflowDefinitionError(f"{of}: stop_on_exception is True or False, not {found!r}")
+    return found
 
 
 def _unknown(key: Any) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import multiprocessing
+import os
 import pickle
+import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +16,7 @@ from attrs import frozen
 
 from wfengine.errors import WorkflowDefinitionError
 from wfengine.steps.calls import Call, calling
-from wfengine.steps.errors import StepEndedError
+from wfengine.steps.errors import ended
 from wfengine.steps.processes import run_in_process
 
 __all__ = ["Construct", "Work", "construct_of"]
@@ -46,19 +49,29 @@ class Construct:
     def run(self, work: Work, call: Call) -> Any:
         """Return what a function returns, or an awaitable.
 
-        :raises StepEndedError: when it exits, or its process is ended.
+        :raises StepEndedError: when it exits, is cancelled, or its process is ended.
         """
         if self.name == "process":
-            return run_in_process(work, call, self.context)
+            return run_in_process(self._packed(work, call), call, self.context)
         before = calling.set(call)
         try:
             found = work()
-        except SystemExit as error:
-            raise exited(call, error) from error
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise ended(call, error) from error
         finally:
             calling.reset(before)
         is_awaitable = found is not None and inspect.isawaitable(found)
         return _awaited(found, call) if is_awaitable else found
+
+    def _packed(self, work: Work, call: Call) -> bytes:
+        try:
+            return pickle.dumps((work, call, dict(os.environ)))
+        except Exception:
+            self.check(work, f"step {call}")
+            self.check_values(call.values, f"step {call}")
+            raise
 
     def check(self, work: Work, of: str) -> None:
         """Refuse what cannot be taken to a process.
@@ -73,18 +86,41 @@ class Construct:
         for name, value in work.kwargs.items():
             _check_pickle(f"kwargs[{name!r}]", value, of)
 
+    def check_values(self, values: Sequence[Any], of: str) -> None:
+        """Refuse values of rounds that cannot be taken to a process.
 
-def exited(call: Call, error: SystemExit) -> StepEndedError:
-    """Return the error for a function that wants to end the program."""
-    return StepEndedError(f"step {call} called sys.exit({error.code!r}); let it return, or raise")
+        :raises WorkflowDefinitionError: saying which it is.
+        """
+        if self.name != "process" or _can_be_pickled(values):
+            return
+        for value in values:
+            _check_pickle(f"{reprlib.repr(value)} in repeats", value, of)
 
 
 async def _awaited(found: Any, call: Call) -> Any:
     calling.set(call)
     try:
         return await found
-    except SystemExit as error:
-        raise exited(call, error) from error
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            raise
+        raise ended(call, error) from error
+
+
+def _is_cancelled() -> bool:
+    """Return whether somebody outside has cancelled what awaits, and not the function itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _can_be_pickled(values: Sequence[Any]) -> bool:
+    try:
+        pickle.dumps(values)
+    except Exception:  # noqa: BLE001 - anything can go wrong in a class of a user's
+        return False
+    return True
 
 
 def _check_pickle(name: str, value: Any, of: str) -> None:

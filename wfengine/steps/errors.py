@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wfengine.errors import WorkflowError
 
-__all__ = ["ResourceDeadlockError", "StepEndedError", "StepError"]
+__all__ = ["ResourceDeadlockError", "StepEndedError", "StepError", "ended"]
 
 
 class StepError(WorkflowError):
@@ -24,8 +24,17 @@ class StepError(WorkflowError):
 
 
 class StepEndedError(WorkflowError):
-    """The process of a step ended, by a signal or an exit, before its function had returned."""
+    """A step's function was left, or its process ended, without a result or an exception."""
 
 
 class ResourceDeadlockError(WorkflowError):
     """A step waits for resources that nobody can give back any more."""
+
+
+def ended(call: object, error: BaseException) -> StepEndedError:
+    """Return what a step has failed with whose function was left by what is no ``Exception``."""
+    if isinstance(error, SystemExit):
+        return StepEndedError(
+            f"step {call} called sys.exit({error.code!r}); let it return, or raise"
+        )
+    return StepEndedError(f"step {call} was left by {type(error).__name__}: {error}")

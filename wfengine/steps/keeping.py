@@ -1,19 +1,21 @@
-"""Steps that would wait for ever for what earlier steps of their flow have kept."""
+"""What the steps of a flow keep of its pools: who waits for it for ever, and who gives it back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
 from graphlib import CycleError, TopologicalSorter
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from wfengine.errors import WorkflowDefinitionError
 from wfengine.patterns.graph import After, AnyOf
 
 if TYPE_CHECKING:
+    from wfengine.steps.flow import Sequent
     from wfengine.steps.steps import Container, Step
 
-__all__ = ["check_kept"]
+__all__ = ["check_given_back", "check_kept"]
 
 ENDS = ("success", "failure", "complete")
 
@@ -36,6 +38,30 @@ def check_kept(container: Container) -> None:
         for amount in step.wants.acquires:
             if amount.pool.name not in given_back:
                 _check(step, amount, [container.steps[each] for each in sorted(found)])
+
+
+def check_given_back(flow: Sequent) -> None:
+    """Refuse a step that gives back more than all steps of a flow can have kept.
+
+    A flow that is a branch of a larger run may give back what another has kept there.
+
+    :raises WorkflowDefinitionError: naming the step, the pool, and how much there can be.
+    """
+    steps = [step for step in _all_steps(flow) if not step.wants.is_empty]
+    kept: dict[str, float] = {}
+    for step in steps:
+        times = prod(each.rounds.count for each in step.around if each.rounds is not None)
+        for pool, number in step.wants.keeps.items():
+            kept[pool] = kept.get(pool, 0) + number * times
+    for step in steps:
+        for pool, number in step.wants.gives_back.items():
+            if number > kept.get(pool, 0):
+                own = step.wants.of(pool)
+                raise WorkflowDefinitionError(
+                    f"step {step.path!r} releases {own + number} of pool {pool!r}; it acquires "
+                    f"{own}, and the steps of the flow keep {kept.get(pool, 0)} at most that it "
+                    "could give back"
+                )
 
 
 def _check(step: Step, amount: Any, before: list[Step]) -> None:

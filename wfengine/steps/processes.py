@@ -11,11 +11,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, current_process, parent_process
 from typing import Any
 
 from wfengine.steps.calls import Call, calling
-from wfengine.steps.errors import StepEndedError
+from wfengine.steps.errors import StepEndedError, ended
 
 __all__ = ["is_imported_by_process", "run_in_process"]
 
@@ -26,29 +26,28 @@ Message = tuple[bool, Any, str]
 
 
 def is_imported_by_process() -> bool:
-    """Return whether a main script is being imported for the sake of a step's process.
+    """Return whether a script is being imported for the sake of a step's process.
 
     Its functions are wanted then, and nothing is to be run; so that a script need not guard what
     it does by ``if __name__ == "__main__"``.
     """
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__") == MAIN_OF_PROCESSES and (
-            frame.f_code.co_name == "<module>"
-        ):
+        is_main = frame.f_globals.get("__name__") == MAIN_OF_PROCESSES
+        if frame.f_code is _unpacked.__code__ or (is_main and frame.f_code.co_name == "<module>"):
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
 
 
-def run_in_process(work: Callable[[], Any], call: Call, context: Any) -> Any:
+def run_in_process(payload: bytes, call: Call, context: Any) -> Any:
     """Run a function in a process, and return what it returns.
 
+    :param payload: the function, its call, and the environment, by pickle.
     :param context: of :mod:`multiprocessing`.
     :raises StepEndedError: when the process ends before the function has.
     """
     receiver, sender = context.Pipe(duplex=False)
-    payload = pickle.dumps((work, call, dict(os.environ)))
     process = context.Process(target=_serve, args=(payload, sender), name=f"step {call}")
     process.start()
     sender.close()
@@ -107,9 +106,9 @@ def _ending(call: Call, code: int | None) -> str:
 def _serve(payload: bytes, sender: Any) -> None:
     """Run a function, and send what it returns or raises."""
     threading.Thread(target=_end_with_parent, name="watching the flow", daemon=True).start()
-    call: Call | None = None
+    name = current_process().name.removeprefix("step ")
     try:
-        work, call, environment = pickle.loads(payload)  # noqa: S301 - of our own process
+        work, call, environment = _unpacked(payload)
         os.environ.clear()
         os.environ.update({**environment, **call.environment})
         calling.set(call)
@@ -117,20 +116,24 @@ def _serve(payload: bytes, sender: Any) -> None:
         if inspect.isawaitable(found):
             found = asyncio.run(_awaited(found))
         message = _packed((True, found, ""))
-    except SystemExit as error:
-        message = _packed((False, _exited(call, error), ""))
     except Exception as error:  # noqa: BLE001 - told to the flow
         message = _packed((False, error, traceback.format_exc()))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - told to the flow
+        message = _packed((False, ended(name, error), traceback.format_exc()))
     sender.send_bytes(message)
     sender.close()
 
 
+def _unpacked(payload: bytes) -> tuple[Callable[[], Any], Call, dict[str, str]]:
+    """Return what the process was told; modules are imported by that."""
+    found: tuple[Callable[[], Any], Call, dict[str, str]] = pickle.loads(payload)  # noqa: S301 - of our own process
+    return found
+
+
 async def _awaited(found: Any) -> Any:
     return await found
-
-
-def _exited(call: Call | None, error: SystemExit) -> StepEndedError:
-    return StepEndedError(f"step {call} called sys.exit({error.code!r}); let it return, or raise")
 
 
 def _packed(message: Message) -> bytes:

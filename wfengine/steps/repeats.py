@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sized
+from math import inf
 from typing import Any
 
 from wfengine.errors import WorkflowDefinitionError
+from wfengine.steps.constructs import Construct
 
 __all__ = ["Rounds"]
 
@@ -27,6 +29,21 @@ class Rounds:
         self._values: Any = [] if not isinstance(repeats, Sized) else list(repeats)
         self._rest: Iterator[Any] | None = None if isinstance(repeats, Sized) else iter(repeats)
         self._lock = threading.Lock()
+        self._is_checked = False
+
+    def check(self, construct: Construct, of: str) -> None:
+        """Refuse values that are known by now and that a step's function cannot be told.
+
+        :raises WorkflowDefinitionError: saying which it is.
+        """
+        if construct.name == "process" and not self._is_checked:
+            construct.check_values(self._values, of)
+            self._is_checked = True
+
+    @property
+    def count(self) -> float:
+        """How many there are, infinite where only going through them tells."""
+        return len(self._values) if self._rest is None else inf
 
     @property
     def numbers(self) -> Any:

@@ -14,9 +14,12 @@ from wfengine.steps.status import StepStatus
 if TYPE_CHECKING:
     from wfengine.steps.steps import Container
 
-__all__ = ["And", "Event", "Or", "and_", "or_", "required"]
+__all__ = ["And", "Event", "Or", "and_", "depth_of", "or_", "required"]
 
 HOW_TO = "(step, StepStatus.success), an event, or_(...), or a tuple of these"
+
+DEEPEST = 100
+"""How deep requirements are nested in each other at most."""
 
 
 @frozen(eq=False)
@@ -44,6 +47,8 @@ class Event:
     requires: Any
     as_one: Any = field(repr=False)
     """The same as a GRAPH knows it."""
+    depth: int = field(repr=False, default=1)
+    """How deep it is nested."""
 
 
 def or_(*requires: Any) -> Or:
@@ -60,11 +65,12 @@ def and_(*requires: Any) -> And:
     return And(requires)
 
 
-def required(found: Any, container: Container, of: str) -> Any:
+def required(found: Any, container: Container, of: str, depth: int = 1) -> Any:
     """Return a requirement as a GRAPH knows it, or None for nothing.
 
     :param container: of the step that requires it.
     :param of: who requires it, for messages.
+    :param depth: in how many others it is.
     :raises WorkflowDefinitionError: for what is none, and for a step of another container.
     """
     if found is None or (isinstance(found, Iterable | Mapping) and not found):
@@ -74,18 +80,38 @@ def required(found: Any, container: Container, of: str) -> Any:
     if _is_atom(found):
         return _after(found[0], found[1], container, of)
     if isinstance(found, Event):
+        _check_depth(depth + found.depth - 1, of)
         return _of_event(found, container, of)
+    _check_depth(depth, of)
     if isinstance(found, Or):
-        return AnyOf(*_each(found.of, container, of))
+        return AnyOf(*_each(found.of, container, of, depth))
     if isinstance(found, And):
-        return AllOf(*_each(found.of, container, of))
+        return AllOf(*_each(found.of, container, of, depth))
     if isinstance(found, tuple | list | set | frozenset):
-        return AllOf(*_each(found, container, of))
+        return AllOf(*_each(found, container, of, depth))
     raise WorkflowDefinitionError(f"{of} requires {_shown(found)}; a requirement is {HOW_TO}")
 
 
-def _each(found: Iterable[Any], container: Container, of: str) -> list[Any]:
-    return [required(each, container, of) for each in found]
+def _each(found: Iterable[Any], container: Container, of: str, depth: int) -> list[Any]:
+    return [required(each, container, of, depth + 1) for each in found]
+
+
+def _check_depth(depth: int, of: str) -> None:
+    if depth > DEEPEST:
+        raise WorkflowDefinitionError(
+            f"what {of} requires is nested more than {DEEPEST} deep, counting its events; have "
+            "a step in between that requires a part of it"
+        )
+
+
+def depth_of(found: Any) -> int:
+    """Return how deep a requirement is nested that :func:`required` has accepted."""
+    if isinstance(found, Event):
+        return found.depth
+    if not found or _is_atom(found):
+        return 1
+    parts = found.items() if isinstance(found, Mapping) else getattr(found, "of", found)
+    return 1 + max(map(depth_of, parts), default=0)
 
 
 def _is_atom(found: Any) -> bool:

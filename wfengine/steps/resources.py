@@ -8,14 +8,14 @@ do so all the same, and is refused then: :mod:`wfengine.steps.standstill`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
 
 from wfengine.errors import WorkflowDefinitionError
 
-__all__ = ["Resource", "ResourcePool", "Wanted", "wanted"]
+__all__ = ["Resource", "ResourcePool", "Wanted", "check_same", "wanted"]
 
 LONGEST = 120
 
@@ -39,7 +39,7 @@ class ResourcePool:
     Flows in one process share it; with a store, all processes that have their runs there.
 
     :param name: of the pool.
-    :param resource_cls: of what it has.
+    :param resource_cls: what it has, for people: steps count them, and none is made.
     :param policy: ``resource_limit`` says how many; without it there are as many as anybody wants.
 
     >>> ResourcePool("printers", policy={"resource_limit": 2}).load().limit
@@ -49,15 +49,18 @@ class ResourcePool:
     def __init__(
         self,
         name: str,
-        resource_cls: type = Resource,
+        resource_cls: type[Resource] = Resource,
         policy: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(name, str) or not 0 < len(name) <= LONGEST or not name.isprintable():
             raise WorkflowDefinitionError(
                 f"the name of a pool is a text of at most {LONGEST} characters, not {name!r}"
             )
-        if not isinstance(resource_cls, type):
-            raise WorkflowDefinitionError(f"pool {name!r}: {resource_cls!r} is no class")
+        if not isinstance(resource_cls, type) or not issubclass(resource_cls, Resource):
+            raise WorkflowDefinitionError(
+                f"pool {name!r}: resource_cls is a class derived from Resource, not "
+                f"{resource_cls!r}"
+            )
         self.name = name
         self.resource_cls = resource_cls
         self.policy = dict(policy or {})
@@ -68,7 +71,8 @@ class ResourcePool:
         return self
 
     def __repr__(self) -> str:
-        return f"<ResourcePool {self.name}: {self.limit or 'no limit'}>"
+        count = self.limit or "no limit"
+        return f"<ResourcePool {self.name}: {count} of {self.resource_cls.__name__}>"
 
 
 def _limit(policy: Mapping[str, Any], name: str) -> int | None:
@@ -105,6 +109,8 @@ class Wanted:
 
     acquires: tuple[Amount, ...] = ()
     releases: Mapping[str, int] = field(factory=dict)
+    pools: Mapping[str, ResourcePool] = field(factory=dict)
+    """All of which it says something, by their names."""
 
     @property
     def is_empty(self) -> bool:
@@ -119,9 +125,10 @@ class Wanted:
         return {pool: number for pool, number in left.items() if number > 0}
 
     @property
-    def gives_back(self) -> Iterator[str]:
-        """The pools of which it gives back what others have kept."""
-        return (pool for pool, number in self.releases.items() if number > self.of(pool))
+    def gives_back(self) -> Mapping[str, int]:
+        """How much of which pool it gives back that others have kept."""
+        left = {pool: number - self.of(pool) for pool, number in self.releases.items()}
+        return {pool: number for pool, number in left.items() if number > 0}
 
     def of(self, pool: str) -> int:
         """Return how much it takes of a pool."""
@@ -139,11 +146,28 @@ def wanted(
     :param around: what the steps take that it is in, and hold while it runs.
     :raises WorkflowDefinitionError: for what cannot be meant, and what cannot ever be had.
     """
-    takes = _amounts(acquires or (), "acquires", of)
+    pools: dict[str, ResourcePool] = {}
+    takes = _amounts(acquires or (), "acquires", pools, of)
     for amount in takes:
         _check_limit(amount, sum(each.of(amount.pool.name) for each in around), of)
-    given = takes if releases is None else _amounts(releases, "releases", of)
-    return Wanted(takes, {amount.pool.name: amount.number for amount in given})
+    given = takes if releases is None else _amounts(releases, "releases", pools, of)
+    return Wanted(takes, {amount.pool.name: amount.number for amount in given}, pools)
+
+
+def check_same(known: ResourcePool, where: str, pool: ResourcePool, of: str) -> None:
+    """Refuse a pool of another limit than one of its name that a flow has already.
+
+    :param where: who has that one, and ``of`` who has the other, for the message.
+    """
+    if pool.limit != known.limit:
+        raise WorkflowDefinitionError(
+            f"pool {pool.name!r} has {_limit_of(known)} in {where} and {_limit_of(pool)} in {of}; "
+            "give both the same ResourcePool, or each of them a name of its own"
+        )
+
+
+def _limit_of(pool: ResourcePool) -> str:
+    return "no limit" if pool.limit is None else f"a limit of {pool.limit}"
 
 
 def _check_limit(amount: Amount, held: int, of: str) -> None:
@@ -160,17 +184,19 @@ def _check_limit(amount: Amount, held: int, of: str) -> None:
     )
 
 
-def _amounts(found: Iterable[Any], what: str, of: str) -> tuple[Amount, ...]:
+def _amounts(
+    found: Iterable[Any], what: str, pools: dict[str, ResourcePool], of: str
+) -> tuple[Amount, ...]:
+    """Return how much of which pool, and add the pools to those that are known by their names."""
     if isinstance(found, str | bytes | ResourcePool) or not isinstance(found, Iterable):
         raise WorkflowDefinitionError(
             f"{of}: {what} is a list of tuples (pool, amount), not {found!r}"
         )
     numbers: dict[str, int] = {}
-    pools: dict[str, ResourcePool] = {}
     for each in found:
         pool, number = _amount(each, what, of)
+        check_same(pools.setdefault(pool.name, pool), of, pool, of)
         numbers[pool.name] = numbers.get(pool.name, 0) + number
-        pools[pool.name] = pool
     return tuple(Amount(pools[name], numbers[name]) for name in sorted(numbers))
 
 

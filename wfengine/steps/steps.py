@@ -13,13 +13,16 @@ from wfengine.steps.configuration import Config
 from wfengine.steps.constructs import Work
 from wfengine.steps.recovery import skipped
 from wfengine.steps.repeats import Rounds
-from wfengine.steps.requirements import Event, required
+from wfengine.steps.requirements import Event, depth_of, required
 from wfengine.steps.resources import Wanted, wanted
 
 if TYPE_CHECKING:
     from wfengine.steps.flow import Sequent
 
 __all__ = ["Container", "Step"]
+
+DEEPEST = 100
+"""How deep steps are in each other at most."""
 
 
 class Container:
@@ -48,7 +51,7 @@ class Container:
         event_requires = required(requires, self, f"an event of {self._shown}")
         if event_requires is None:
             raise WorkflowDefinitionError(f"an event of {self._shown} requires nothing")
-        event = Event(self, requires, event_requires)
+        event = Event(self, requires, event_requires, depth_of(requires))
         self.events.append(event)
         self.flow.changed()
         return event
@@ -90,6 +93,7 @@ class Container:
         step.fill(
             func, args, kwargs, requires, delay, acquires, releases, recovery, config, repeats
         )
+        self.flow.register(step)
         self.steps[name] = step
         self.flow.changed()
         return step
@@ -133,6 +137,11 @@ class Step(Container):
             )
         self.path = f"{around.path}_{self.name}" if around.path else self.name
         self.flow = around.flow
+        if len(self.around) >= DEEPEST:
+            raise WorkflowDefinitionError(
+                f"step {self.name!r} is {DEEPEST + 1} steps deep, and at most {DEEPEST} can be in "
+                "each other"
+            )
 
     @property
     def around(self) -> list[Step]:
@@ -142,6 +151,11 @@ class Step(Container):
             found.append(container)
             container = container.container
         return found
+
+    @property
+    def within(self) -> str:
+        """The step in messages, apart from what it is in."""
+        return f"step {self.name!r} of {self.container._shown}"
 
     def check_refused(self, eng: Any) -> None:
         """Fail when it can never have what it acquires.
@@ -178,6 +192,10 @@ class Step(Container):
             self.rounds = Rounds(repeats, of)
         elif self.work is None:
             self.rounds = Rounds((None,), of)
+        if self.work is not None:
+            for each in (self, *self.around):
+                if each.rounds is not None:
+                    each.rounds.check(self.config.construct, each._shown)
 
 
 def _work(func: Any, args: Any, kwargs: Any, of: str) -> Work | None:
