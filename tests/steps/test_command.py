@@ -72,6 +72,123 @@ def test_the_run_is_listed_and_shown_and_drawn(folder):
     assert folder.wfengine("check", "jobs.py:flow").status == 0
 
 
+@pytest.mark.parametrize("store", [[], STORE])
+def test_a_flow_is_run_once_as_its_own_run_would_and_names_the_steps_that_failed(tmp_path, store):
+    folder = Folder(tmp_path).write(jobs_py=JOBS)
+    failed = folder.run("jobs.py:flow", *store, stdin="text\n1\n2\n")
+    assert failed.status == 1
+    assert (failed.numbers()["succeeded"], failed.numbers()["failed"]) == (2, 1)
+    assert failed.err == "Failed: publish/1: ValueError: not ready yet\n"
+    found = run_of(folder)
+    assert (found["name"], found["status"]) == ("jobs", "ERROR")
+    said = re.search(r"  it goes on with: wfengine (.*)\n", failed.out)
+    assert said is not None, failed.out
+    again = folder.wfengine(*shlex.split(said[1]))
+    assert (again.status, run_of(folder)["uuid"]) == (1, found["uuid"])
+    (folder / "ready").touch()
+    script = "import jobs; from wfengine.steps import RunMode; jobs.flow.run_mode = RunMode.recover"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{script}; raise SystemExit(not jobs.flow())"],
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert (run_of(folder)["uuid"], run_of(folder)["status"]) == (found["uuid"], "COMPLETED")
+    assert log_of(folder) == ["extract_read 1.1", "extract_read 1.2", "publish 1"]
+
+
+def test_the_latest_run_of_a_flow_is_taken_up(folder):
+    (folder / "ready").touch()
+    done = folder.run("jobs.py:flow", "--resume", "--json")
+    assert (done.status, done.err) == (0, "")
+    found = json.loads(done.out)
+    assert (found["run"], found["status"]) == (run_of(folder)["uuid"], "COMPLETED")
+    assert (found["ending"], found["succeeded"], found["failures"]) == ("COMPLETE", 1, [])
+    assert log_of(folder) == ["extract_read 1.1", "extract_read 1.2", "publish 1"]
+
+
+def test_a_flow_is_kept_in_the_store_that_is_named(tmp_path):
+    folder = Folder(tmp_path).write(jobs_py=JOBS)
+    done = folder.run("jobs.py:flow", "--store", "sqlite:///other.db", "--quiet")
+    assert (done.status, done.out) == (1, "")
+    assert not (folder / "runs.db").exists()
+    listed = folder.wfengine("list", "--style", "steps", "--json", "--store", "sqlite:///other.db")
+    assert json.loads(listed.out)["name"] == "jobs"
+    missing = folder.run("jobs.py:flow", "--store", "sqlite:///none.db", "--resume")
+    assert (missing.status, missing.out) == (2, "")
+    assert "no store" in missing.err
+
+
+def test_a_flow_takes_no_rows(folder):
+    done = folder.run("jobs.py:flow", "--input", "rows.csv", "--limit", "3", "--on-error", "stop")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "Error: jobs.py:flow is a flow of steps, which is run once and reads no rows: leave out "
+        "--input, --limit, --on-error\n"
+    )
+    assert len(folder.wfengine("list", "--json", *STORE).out.splitlines()) == 1
+
+
+IN_PROCESSES = """
+from wfengine.steps import Sequent
+
+def work(number):
+    return 2 * number
+
+flow = Sequent()
+flow.add_step("works", work, (1,))
+flow.add_step("fails", divmod, (1, 0), config={"stop_on_exception": False})
+memory = Sequent(store=":memory:")
+memory.add_step("works", work, (1,))
+"""
+
+
+def test_a_flow_in_processes_is_kept_beside_its_script_and_one_in_memory_nowhere(tmp_path):
+    folder = Folder(tmp_path).write(script_py=IN_PROCESSES)
+    done = folder.run("script.py:flow")
+    assert done.status == 1
+    assert "Failed: fails/1: ZeroDivisionError" in done.err
+    listed = folder.wfengine("list", "--json", "--store", "sqlite:///script.db").out
+    assert json.loads(listed)["name"] == "script"
+    done = folder.run("script.py:memory", "--json")
+    assert (done.status, json.loads(done.out)["run"]) == (0, None)
+    done = folder.run("script.py:memory", "--resume")
+    assert done.status == 2
+    assert "kept in memory" in done.err
+
+
+WAITING = """
+import time
+from pathlib import Path
+from wfengine.steps import Sequent, StepStatus
+
+def wait():
+    print("begun", flush=True)
+    while not Path("free").exists():
+        time.sleep(0.01)
+
+flow = Sequent(store="sqlite:///runs.db", config={"task_construct": "inline"})
+waits = flow.add_step("waits", wait)
+flow.add_step("after", print, ("after",), requires=((waits, StepStatus.success),))
+"""
+
+
+def test_ctrl_c_ends_a_flow_after_its_step_and_it_goes_on(tmp_path):
+    folder = Folder(tmp_path).write(script_py=WAITING)
+    with folder.start("script.py:flow") as started:
+        assert started.line() == "begun"
+        started.press_ctrl_c()
+        assert "Stopping after the current task" in started.error_line()
+        (folder / "free").touch()
+        done = started.end()
+    assert (done.status, "after" in done.out) == (130, False)
+    assert "Interrupted." in done.err
+    assert run_of(folder)["status"] == "HALTED"
+    done = folder.run("script.py:flow", "--resume")
+    assert (done.status, done.out.splitlines()[0]) == (0, "after")
+    assert run_of(folder)["status"] == "COMPLETED"
+
+
 def test_the_run_goes_on_as_it_is_said_to(folder):
     uuid = run_of(folder)["uuid"]
     failed = folder.wfengine("resume", "jobs.py:flow", "--run", uuid, *STORE)

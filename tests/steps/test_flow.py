@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import threading
 
 import pytest
@@ -12,6 +13,8 @@ from wfengine.engine import GenericWorkflowEngine
 from wfengine.errors import WorkflowAPIError, WorkflowDefinitionError
 
 from .support import ACTIVE, COMPLETE, FAILURE, READY, SUCCESS, Log, flow
+
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -262,11 +265,60 @@ def test_a_failure_inside_is_answered_where_the_container_is(log):
     assert log.calls == ["box_a/1.1", "tidy/1"]
 
 
-def test_what_leaves_the_program_is_a_failure(log):
-    for construct in ("inline", "thread"):
-        steps = flow(config={"task_construct": construct})
-        steps.add_step("exits", exit, args=(3,))
+class Odd(BaseException):
+    """Is no Exception."""
+
+
+def leaves(error):
+    raise error
+
+
+async def leaves_later(error):
+    raise error
+
+
+LEAVING = [
+    (SystemExit(3), "step leaves/1 called sys.exit(3); let it return, or raise"),
+    (asyncio.CancelledError("off"), "step leaves/1 was left by CancelledError: off"),
+    (Odd("even"), "step leaves/1 was left by Odd: even"),
+]
+
+
+@pytest.mark.parametrize("place", [":memory:", "sqlite://"])
+@pytest.mark.parametrize("construct", ["inline", "thread"])
+@pytest.mark.parametrize("function", [leaves, leaves_later])
+@pytest.mark.parametrize(("error", "said"), LEAVING, ids=["exit", "cancel", "odd"])
+def test_whatever_leaves_a_step_is_a_failure_of_it(log, place, construct, function, error, said):
+    config = {"task_construct": construct, "stop_on_exception": False}
+    with flow(place, config=config) as steps:
+        steps.add_step("leaves", function, args=(error,))
+        steps.add_step("after", log, requires=(("leaves", SUCCESS),))
+        steps.add_step("beside", log)
         assert not steps()
+        assert steps.failures == [("leaves/1", f"StepEndedError: {said}")]
+    assert log.calls == ["beside/1"]
+
+
+def test_ctrl_c_in_a_step_leaves_the_flow():
+    steps = flow()
+    steps.add_step("leaves", leaves, args=(KeyboardInterrupt(),))
+    with pytest.raises(KeyboardInterrupt):
+        steps()
+
+
+def test_ctrl_c_while_a_step_awaits_leaves_the_flow():
+    async def waits():
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(PATIENCE)
+
+    steps = flow()
+    steps.add_step("waits", waits)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            steps()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # Where functions are run
@@ -415,7 +467,14 @@ def test_mistakes_are_refused_when_the_step_is_added(log):
     refused(lambda: box.add_step("b", log, requires=((a, SUCCESS),)), "'a'", "box")
     refused(lambda: steps.add_step("b", log, requires=((flow(), SUCCESS),)), "no step")
     refused(lambda: steps.add_step("b", log, requires=7), "7")
-    refused(lambda: steps.add_step("b", log, delay=-1), "delay")
+    for delay in (-1, float("nan"), float("inf"), "1", None, True):
+        refused(lambda delay=delay: steps.add_step("b", log, delay=delay), "delay", repr(delay))
+    for limit in ("3", 2.0, None, True):
+        config = {"max_concurrent": limit}
+        refused(lambda config=config: steps.add_step("b", log, config=config), repr(limit))
+    for stops in ("no", 0, None):
+        config = {"stop_on_exception": stops}
+        refused(lambda config=config: steps.add_step("b", log, config=config), repr(stops))
     refused(lambda: steps.add_step("b", log, recovery={SUCCESS: "skip"}), "recovery")
     refused(lambda: steps.add_step("b", log, config={"stop_on_exeption": 1}), "stop_on_exception")
     refused(lambda: steps.add_step("b", log, config={"task_construct": "celery"}), "celery")
@@ -423,9 +482,84 @@ def test_mistakes_are_refused_when_the_step_is_added(log):
     refused(lambda: steps.add_step("b", args=(1,)), "function")
     refused(lambda: a.add_step("b", log), "'a'", "function")
     refused(lambda: steps.add_event(()), "nothing")
+    refused(lambda: steps.add_step("b", log, config={3: 4}), "3")
     other = flow()
     refused(lambda: other.add_step("b", log, requires=((a, SUCCESS),)), "another flow")
     assert list(steps.steps) == ["a", "box"], "what is refused is not there"
+
+
+def test_no_two_steps_have_one_path(log):
+    steps = flow()
+    steps.add_step("a").add_step("b_c", log)
+    other = steps.add_step("a_b")
+    refused(lambda: other.add_step("c", log), "step 'c' of step 'a_b'", "'a_b_c'", "step 'b_c' of")
+    refused(lambda: steps.add_step("a_b_c", log), "step 'a_b_c' of the flow", "'a_b_c'")
+    other.add_step("d", log)
+    assert steps()
+    assert log.calls == ["a_b_c/1.1", "a_b_d/1.1"]
+
+
+def test_how_deep_steps_are_in_each_other_has_an_end(log):
+    steps = innermost = flow("sqlite://")
+    for _ in range(99):
+        innermost = innermost.add_step("in")
+    refused(lambda: innermost.add_step("box").add_step("work", log), "101 steps deep", "100")
+    innermost.steps.clear()
+    innermost.add_step("work", log)
+    with steps:
+        assert steps()
+    assert log.calls == ["in_" * 99 + "work/1" + ".1" * 99]
+
+
+@pytest.mark.parametrize("deeper", [lambda one: (one,), seq.or_])
+def test_how_deep_requirements_are_in_each_other_has_an_end(log, deeper):
+    steps = flow()
+    first = required = steps.add_step("first", log)
+    required = (first, SUCCESS)
+    for _ in range(100):
+        required = deeper(required)
+    steps.add_step("work", log, requires=required)
+    refused(lambda: steps.add_step("more", log, requires=deeper(required)), "'more'", "100 deep")
+    event = steps.add_event((first, SUCCESS))
+    for _ in range(98):
+        event = steps.add_event(deeper(event))
+    steps.add_step("on event", log, requires=deeper(event))
+    refused(lambda: steps.add_step("more", log, requires=deeper(deeper(event))), "'more'", "100")
+    assert steps()
+    assert sorted(log.calls) == ["first/1", "on event/1", "work/1"]
+
+
+def test_a_flow_refuses_what_it_cannot_understand(log):
+    for options, parts in (
+        ({"logging_level": "LOUD"}, ("logging_level", "'LOUD'", "'INFO'")),
+        ({"logging_level": 1.5}, ("logging_level", "1.5")),
+        ({"config": {"max_concurent": 1}}, ("max_concurent", "max_concurrent")),
+        ({"config": 3}, ("config", "3")),
+        ({"run_id": ""}, ("run_id",)),
+        ({"run_id": 3}, ("run_id", "3")),
+        ({"run_id": "x" * 300}, ("255",)),
+        ({"run_mode": "recover"}, ("run_mode", "RunMode.recover")),
+    ):
+        refused(lambda options=options: seq.Sequent("x", store=":memory:", **options), *parts)
+    for name in ("a/b", " a", 3, "a\n"):
+        refused(lambda name=name: seq.Sequent(name, store=":memory:"), "name")
+    steps = flow()
+    steps.add_step("a", log)
+    for loops in ("x", 1.5, None, True):
+        with pytest.raises(WorkflowAPIError, match="max_loops is a whole number"):
+            steps.run(max_loops=loops)
+    assert not log.calls
+
+
+def test_the_level_of_logging_can_be_named(log, caplog):
+    steps = flow(logging_level="ERROR")
+    log.failing = {"fails/1"}
+    steps.add_step("works", log)
+    steps.add_step("fails", log)
+    with caplog.at_level("DEBUG", "wfengine.steps"):
+        assert not steps()
+    (record,) = caplog.records
+    assert "fails/1" in record.getMessage()
 
 
 def test_what_cannot_come_true_is_refused_when_the_flow_is_run(log):
@@ -465,6 +599,20 @@ def test_what_cannot_be_taken_to_a_process_is_refused_by_its_name(log):
     refused(lambda: steps.add_step("a", lambda: None), "'a'", "func", "thread")
     refused(lambda: steps.add_step("a", print, args=(1, lock)), "args[1]")
     refused(lambda: steps.add_step("a", print, kwargs={"sep": lock}), "kwargs['sep']")
+    refused(lambda: steps.add_step("a", print, repeats=[1, lock]), "'a'", "lock", "in repeats")
+    box = steps.add_step("box", repeats=[1, lock])
+    refused(lambda: box.add_step("a", print), "'box'", "lock", "in repeats")
+    box.add_step("b", log, config={"task_construct": "inline"})
+
+
+def test_a_value_that_comes_late_and_cannot_be_taken_to_a_process_fails_its_step():
+    steps = seq.Sequent("flow", store=":memory:")
+    steps.add_step("a", print, repeats=iter([threading.Lock()]))
+    assert not steps()
+    ((step, said),) = steps.failures
+    assert step == "a/1"
+    assert "step a/1.1: " in said
+    assert "in repeats cannot be taken to a process" in said
 
 
 def test_a_flow_in_memory_has_nothing_to_recover(log):

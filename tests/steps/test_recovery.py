@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Double, select, type_coerce, update
 
-from wfengine.errors import WorkflowAPIError
+from wfengine.errors import LeaseHeldError, WorkflowAPIError
 from wfengine.status import WorkflowStatus
 from wfengine.steps import STORED_STATUSES, RunMode, Sequent, StepReplay, StepStatus
 from wfengine.store import Store, Workflow
 
 from ..support.databases import KINDS
-from .support import FAILURE, INLINE, SUCCESS, Log, children, flow
+from .support import ACTIVE, COMPLETE, FAILURE, INLINE, READY, SUCCESS, Log, children, flow
 
 RECOVER = {"run_mode": RunMode.recover}
 
@@ -126,6 +126,8 @@ def test_the_latest_run_is_recovered_or_the_one_that_is_named(store, log):
         ({}, ["b/1", "c/1"]),
         ({SUCCESS: StepReplay.rerun}, ["a/1", "b/1", "c/1"]),
         ({FAILURE: StepReplay.skip}, []),
+        ({COMPLETE: StepReplay.skip}, []),
+        ({COMPLETE: StepReplay.rerun}, ["a/1", "b/1", "c/1"]),
     ],
 )
 def test_what_recovery_does_is_a_table(store, log, recovery, again):
@@ -142,6 +144,67 @@ def test_what_recovery_does_is_a_table(store, log, recovery, again):
     log.failing = set()
     assert build(**RECOVER)()
     assert log.take() == again
+
+
+@pytest.mark.parametrize(
+    ("recovery", "again"),
+    [
+        ({}, ["late/1", "after/1"]),
+        ({READY: StepReplay.skip}, []),
+        ({ACTIVE: StepReplay.skip}, ["late/1", "after/1"]),
+    ],
+)
+def test_a_step_that_was_ready_is_run_again_unless_the_table_says_otherwise(
+    store, log, recovery, again
+):
+    def build(delay, **options):
+        steps = flow(store, **options)
+        steps.add_step("fails", log)
+        late = steps.add_step("late", log, delay=delay, recovery=recovery)
+        steps.add_step("on ready", log, requires=((late, READY),))
+        steps.add_step("after", log, requires=((late, SUCCESS),))
+        return steps
+
+    log.failing = {"fails/1"}
+    first = build(3600)
+    assert not first()
+    assert log.take() == ["fails/1"]
+    assert children(store, first.uuid)["late/1"][0] in STORED_STATUSES[READY]
+    log.failing = set()
+    assert build(0, **RECOVER)()
+    assert sorted(log.take()) == sorted(["fails/1", "on ready/1", *again])
+
+
+@pytest.mark.parametrize(
+    ("recovery", "again"),
+    [
+        ({}, ["breaks off/1", "after/1"]),
+        ({ACTIVE: StepReplay.skip}, []),
+        ({READY: StepReplay.skip}, ["breaks off/1", "after/1"]),
+    ],
+)
+def test_a_step_that_was_active_is_run_again_unless_the_table_says_otherwise(
+    store, log, recovery, again
+):
+    def break_off():
+        log()
+        if problems:
+            raise problems.pop()
+
+    def build(**options):
+        steps = flow(store, **options)
+        active = steps.add_step("breaks off", break_off, recovery=recovery)
+        steps.add_step("on active", log, requires=((active, ACTIVE),))
+        steps.add_step("after", log, requires=((active, SUCCESS),))
+        return steps
+
+    problems = [KeyboardInterrupt()]
+    first = build()
+    with pytest.raises(KeyboardInterrupt):
+        first()
+    assert log.take() == ["breaks off/1"]
+    assert build(**RECOVER)()
+    assert sorted(log.take()) == sorted(["on active/1", *again])
 
 
 def test_a_container_that_is_run_again_begins_with_its_first_round(store, log):
@@ -181,6 +244,53 @@ def test_continuing_counts_a_delay_from_when_it_began(store, log, construct, lim
     with ThreadPoolExecutor() as threads:
         assert threads.submit(steps).result(60)
     assert sorted(log.take()) == ["fails/1", "late/1"]
+
+
+def test_a_run_with_a_name_of_its_own_is_not_taken_for_that_of_another_flow(store, log):
+    def build(name, **options):
+        steps = Sequent(name, store=store, config=INLINE, **options)
+        steps.add_step("a", log)
+        return steps
+
+    log.failing = {"a/1"}
+    first = build("a", run_id="b c")
+    assert not first()
+    log.failing = set()
+    for name, options in (
+        ("a b c", {}),
+        ("a b", {"run_id": "c"}),
+        ("a", {}),
+        ("a", {"run_id": "b"}),
+    ):
+        with pytest.raises(WorkflowAPIError, match="there is no run"):
+            build(name, **RECOVER, **options)()
+    with pytest.raises(WorkflowAPIError, match="there is no run 'c'"):
+        build("a b", **RECOVER, recovery_run="c")()
+    other = build("a b c")
+    assert other()
+    for options in ({"recovery_run": "b c"}, {"run_id": "b c"}):
+        again = build("a", **RECOVER, **options)
+        assert again()
+        assert again.uuid == first.uuid != other.uuid
+
+
+def test_two_who_recover_one_run_do_not_both_run_it(store, log):
+    def build(function, **options):
+        steps = flow(store, **options)
+        steps.add_step("a", function)
+        return steps
+
+    def recover_too():
+        with pytest.raises(LeaseHeldError, match=steps.uuid):
+            build(log, **RECOVER)()
+        log()
+
+    log.failing = {"a/1"}
+    steps = build(log)
+    assert not steps()
+    log.failing = set()
+    assert build(recover_too, **RECOVER)()
+    assert log.take() == ["a/1", "a/1"]
 
 
 def test_a_run_of_another_flow_is_not_taken_over(store, log):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from wfengine.definitions import fingerprint
+from wfengine.definitions.registry import check_name
 from wfengine.engine import GenericWorkflowEngine
 from wfengine.errors import StopRequested, WorkflowAPIError, WorkflowDefinitionError
 from wfengine.status import WorkflowStatus
@@ -19,9 +20,11 @@ from wfengine.steps.compiling import compile_flow, lines_of
 from wfengine.steps.configuration import DEFAULTS
 from wfengine.steps.desks import Desk, LocalDesk, root_of
 from wfengine.steps.errors import StepError
+from wfengine.steps.keeping import check_given_back
 from wfengine.steps.processes import is_imported_by_process
+from wfengine.steps.resources import check_same
 from wfengine.steps.status import RunMode
-from wfengine.steps.steps import Container
+from wfengine.steps.steps import Container, Step
 
 __all__ = ["Sequent"]
 
@@ -32,6 +35,9 @@ SHOWN = 5
 STYLE = "steps"
 """What the store has as the style of the runs of such flows."""
 
+BEFORE_RUN_ID = "/"
+"""Stands between the name of a flow, which has none, and the ``run_id`` in the name of a run."""
+
 LOCAL_DESK = LocalDesk()
 """Where all flows of this process that are kept in memory get their resources."""
 
@@ -39,15 +45,17 @@ LOCAL_DESK = LocalDesk()
 class Sequent(Container):
     """A flow of steps, each of which begins as soon as what it requires has come.
 
-    :param name: by which its runs are known; by default the name of the calling script.
+    :param name: by which its runs are known, without a ``/``; by default the name of the calling
+        script.
     :param store: where its runs are kept: ``:memory:`` for nowhere, the path of a SQLite file, the
         URL of a database, or a :class:`~wfengine.store.Store`. By default a file beside the calling
         script, with its name and the suffix ``.db``.
     :param run_mode: whether to begin a run, or to go on with one.
     :param recovery_run: which to go on with, its uuid or its ``run_id``; by default the latest.
     :param run_id: a name of its own for this run, in addition to that of the flow.
-    :param logging_level: of what the flow logs, the least that is said.
+    :param logging_level: of what the flow logs, the least that is said: a number, or its name.
     :param config: ``max_concurrent``, ``task_construct``, ``stop_on_exception``, for all steps.
+    :raises WorkflowDefinitionError: for whatever cannot be meant.
 
     >>> flow = Sequent("greeting", store=":memory:", config={"task_construct": "inline"})
     >>> step = flow.add_step("greet", func=print, args=("hello",))
@@ -65,7 +73,7 @@ class Sequent(Container):
         run_mode: RunMode = RunMode.restart,
         recovery_run: Any = None,
         run_id: str | None = None,
-        logging_level: int = logging.INFO,
+        logging_level: int | str = logging.INFO,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -75,15 +83,22 @@ class Sequent(Container):
         self.run_mode = _mode(run_mode)
         self.recovery_run = recovery_run
         self.run_id = run_id
-        self.logging_level = logging_level
+        self._check_names()
+        self.logging_level = _level(logging_level)
         self.log = logging.getLogger("wfengine.steps")
         self.config = DEFAULTS.with_settings(config or {}, "the flow")
         self._place = _place(store, script)
         self._store: Any = None
         self._engine: Any = None
         self._definition: Any = None
+        self._paths: dict[str, Step] = {}
+        self._pools: dict[str, Step] = {}
+        """Of each pool a step that uses it."""
         self._lock = threading.Lock()
-        self._loops = 0
+        self.failures: list[tuple[str, str]] = []
+        """What made its latest run fail: steps as ``s1_s11/1.2``, each with its error."""
+        self.done = 0
+        """How many functions of its steps have returned in the latest run."""
         self._loops_left: int | None = None
         self._is_running = False
 
@@ -102,14 +117,43 @@ class Sequent(Container):
             the next call goes on there.
         :raises WorkflowDefinitionError: for a flow that cannot be run.
         """
+        if isinstance(max_loops, bool) or not isinstance(max_loops, int):
+            raise WorkflowAPIError(f"max_loops is a whole number, not {max_loops!r}")
         if is_imported_by_process():
             return True
+        is_success = self.advance(max_loops)
+        self.log_failures(self.failures)
+        self._say(
+            logging.INFO, "Processing finished with: %s", "success" if is_success else "failure"
+        )
+        return is_success
+
+    def advance(self, max_loops: int = -1) -> bool:
+        """Do what :meth:`run` does, and leave it to the caller to say how it ended."""
         definition = self._compiled()
-        self._loops, self._loops_left = 0, max_loops if max_loops > 0 else None
+        check_given_back(self)
+        self._loops_left = max_loops if max_loops > 0 else None
+        self.failures, self.done = [], 0
         goes_on = self._engine is not None
         eng = self._engine if goes_on else self._new_engine(definition)
         self._engine = None
-        return self._tell_end(self._ends_well(eng, goes_on))
+        return self._ends_well(eng, goes_on)
+
+    def interrupt(self) -> None:
+        """Have the flow begin nothing any more, from another thread or a signal handler.
+
+        What runs may end. A run that is stored can be taken up again.
+        """
+        if self._root is not None:
+            self._root.interrupt()
+
+    def keep_in(self, store: Any) -> None:
+        """Keep its runs elsewhere from now on.
+
+        :param store: as it is given to the flow.
+        """
+        self.close()
+        self._place = _place(store, None)
 
     def close(self) -> None:
         """Give back what the flow has opened; it can be run again."""
@@ -151,7 +195,20 @@ class Sequent(Container):
     @property
     def run_name(self) -> str:
         """The name under which its run is stored."""
-        return self.name if self.run_id is None else f"{self.name} {self.run_id}"
+        return self.name if self.run_id is None else self._name_of_run(self.run_id)
+
+    def _check_names(self) -> None:
+        if BEFORE_RUN_ID in check_name(self.name):
+            raise WorkflowDefinitionError(
+                f"the name of a flow has no {BEFORE_RUN_ID!r}, which stands before the run_id in "
+                f"the name of a run: {self.name!r}"
+            )
+        if self.run_id is not None and (not isinstance(self.run_id, str) or not self.run_id):
+            raise WorkflowDefinitionError(f"run_id is a text, not {self.run_id!r}")
+        check_name(self.run_name)
+
+    def _name_of_run(self, run_id: Any) -> str:
+        return f"{self.name}{BEFORE_RUN_ID}{run_id}"
 
     @property
     def uuid(self) -> str | None:
@@ -159,6 +216,16 @@ class Sequent(Container):
         return self._uuid
 
     _uuid: str | None = None
+
+    @property
+    def engine(self) -> Any:
+        """The engine of its latest run; None before the first."""
+        return self._root
+
+    @property
+    def place(self) -> Any:
+        """Where its runs are kept: a URL, or a store; None for nowhere."""
+        return self._place
 
     def __wfengine_definition__(self) -> Any:
         """Return the definition that the flow comes to."""
@@ -173,6 +240,27 @@ class Sequent(Container):
     def changed(self) -> None:
         """Be told that something was added."""
         self._definition = None
+
+    def register(self, step: Step) -> None:
+        """Take note of a step that is to be added.
+
+        :raises WorkflowDefinitionError: for a path that another step has, and a pool of another
+            limit than one of its name that another step uses.
+        """
+        known = self._paths.get(step.path)
+        if known is not None:
+            raise WorkflowDefinitionError(
+                f"{step.within} would have the path {step.path!r}, which {known.within} has "
+                "already; results and recovery know steps by their paths: give one of them "
+                "another name"
+            )
+        for name, pool in step.wants.pools.items():
+            user = self._pools.get(name)
+            if user is not None:
+                where, of = f"step {user.path!r}", f"step {step.path!r}"
+                check_same(user.wants.pools[name], where, pool, of)
+        self._paths[step.path] = step
+        self._pools.update((name, step) for name in step.wants.pools if name not in self._pools)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be taken to the process of a step as something that can tell which step it is."""
@@ -221,9 +309,7 @@ class Sequent(Container):
 
     def _add_run(self, store: Any, definition: Any) -> str:
         from wfengine.store.policy import Policy
-        from wfengine.store.resuming import check_name
 
-        check_name(self.run_name)
         options = {"definition": None, **Policy().to_dict()}
         return str(store.new_run(self.run_name, definition, options, style=STYLE).uuid)
 
@@ -241,7 +327,7 @@ class Sequent(Container):
         if found is not None:
             self._check_own(store, found)
             return str(found.uuid)
-        names = [self.run_name] if wanted is None else [f"{self.name} {wanted}", str(wanted)]
+        names = [self.run_name] if wanted is None else [self._name_of_run(wanted), str(wanted)]
         for name in filter(self._is_own_name, names):
             latest = store.latest(name=name, style=STYLE)
             if latest is not None:
@@ -252,7 +338,7 @@ class Sequent(Container):
         )
 
     def _is_own_name(self, name: str) -> bool:
-        return name == self.name or name.startswith(f"{self.name} ")
+        return name == self.name or name.startswith(self._name_of_run(""))
 
     def _check_own(self, store: Any, run: Any) -> None:
         """Refuse a run that is not one of this flow."""
@@ -273,7 +359,7 @@ class Sequent(Container):
         try:
             self._push(eng, goes_on)
         except StepError as error:
-            self.log_failures(lines_of(error))
+            self.failures = lines_of(error)
             return False
         finally:
             self._is_running = False
@@ -302,16 +388,11 @@ class Sequent(Container):
 
     def _has_ended(self, eng: Any) -> bool:
         """Return whether a run that did not fail did all, or as much as it should."""
-        is_held = self._loops_left is not None and self._loops >= self._loops_left
+        is_held = self._loops_left is not None and self.done >= self._loops_left
         is_over = eng.state.callback_pos == [1] if self._place is None else _is_complete(eng)
         if is_held and not is_over:
             self._engine = eng
         return is_held or is_over
-
-    def _tell_end(self, is_success: bool) -> bool:
-        outcome = "success" if is_success else "failure"
-        self._say(logging.INFO, "Processing finished with: %s", outcome)
-        return is_success
 
     # What its steps tell and ask
 
@@ -349,11 +430,9 @@ class Sequent(Container):
             self._say(logging.ERROR, "[ Step %s ] Completed, status: failure: %s", name, error)
 
     def _count(self) -> None:
-        if self._loops_left is None:
-            return
         with self._lock:
-            self._loops += 1
-            is_enough = self._loops == self._loops_left
+            self.done += 1
+            is_enough = self.done == self._loops_left
         if is_enough:
             self._root.interrupt(StopRequested("max_loops"))
 
@@ -372,6 +451,17 @@ def _is_complete(eng: Any) -> bool:
 def _in_process(kind: type[Sequent], name: str) -> Sequent:
     """Return a flow without steps, for a step's function in its own process."""
     return kind(name, store=MEMORY)
+
+
+def _level(found: Any) -> int:
+    """Return a level as :mod:`logging` does, whose names are accepted."""
+    known = logging.getLevelNamesMapping()
+    level = known.get(found) if isinstance(found, str) else found
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise WorkflowDefinitionError(
+            f"logging_level is a number, or one of {', '.join(map(repr, known))}, not {found!r}"
+        )
+    return level
 
 
 def _mode(found: Any) -> RunMode:

@@ -29,15 +29,20 @@ from wfengine.cli.running import Ending, create_engine, push
 from wfengine.cli.sources import Format, Source
 from wfengine.cli.tally import Tally
 from wfengine.cli.tracebacks import users_traceback
-from wfengine.definitions import load
+from wfengine.definitions.loading import import_target
+from wfengine.definitions.styles import METHOD
 from wfengine.errors import (
     StoreError,
+    WorkflowAPIError,
     WorkflowDefinitionError,
     WorkflowError,
     WorkflowObjectStatusError,
 )
 
 __all__ = ["run"]
+
+
+OUTPUT = "output"
 
 
 class OnError(Enum):
@@ -61,7 +66,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
         typer.Argument(
             metavar="TARGET",
             help="The workflow: path/to/file.py:attribute or package.module:attribute. The "
-            "attribute is a list of tasks, a single task, or an engine.",
+            "attribute is a list of tasks, a single task, an engine, or a flow.",
             show_default=False,
         ),
     ],
@@ -77,7 +82,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
     ] = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Where the workflow writes.")
-    ] = "output",
+    ] = OUTPUT,
     limit: Annotated[
         int | None,
         typer.Option("--limit", "-n", min=1, help="Read so many rows at most.", show_default=False),
@@ -109,7 +114,11 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the latest run that is not over. Needs --store."),
+        typer.Option(
+            "--resume",
+            help="Go on with the latest run that is not over. Needs --store, but for a flow of "
+            "steps that has a store.",
+        ),
     ] = False,
     checkpoint: Annotated[
         Checkpoint,
@@ -125,6 +134,9 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
 token. Tokens that fail and rows that cannot be read are counted, and shown at the end. The first \
 Ctrl-C stops before the next task; with --store, the run can go on. In Python: eng.process(tokens).
 
+    A flow of steps reads no rows: it is run once, and kept where it keeps its runs itself, or in \
+--store. In Python: flow.run().
+
     [bold]Examples[/bold]
 
     wfengine run workflow.py:workflow --input rows.csv
@@ -137,10 +149,12 @@ Ctrl-C stops before the next task; with --store, the run can go on. In Python: e
 
     wfengine run workflow.py:workflow --input rows.csv --store sqlite:///runs.db --resume
 
+    wfengine run steps.py:flow
+
     [bold]Exit status[/bold]
 
-    0 when every token was processed or halted, 1 when a token or a row failed, 2 when there is \
-something wrong with the command, 130 after Ctrl-C.
+    0 when every token was processed or halted, 1 when a token, a row or a step failed, 2 when \
+there is something wrong with the command, 130 after Ctrl-C.
     """
     command = RunCommand(
         target,
@@ -181,26 +195,55 @@ class RunCommand:
 
     def execute(self) -> int:
         """Run it, and return the exit status."""
-        if self.resume and self.store is None:
-            self._refuse("--resume goes on with a stored run; say where it is with --store URL")
         found = self._load()
         try:
+            if _is_flow_of_steps(found):
+                return self._run_flow(found)
+            if self.resume and self.store is None:
+                self._refuse("--resume goes on with a stored run; say where it is with --store URL")
             with closing(self._source()) as source, self._engine(found) as eng:
                 eng.extra_data.setdefault(OUTPUT_DIR, self.output)
                 return self._push(eng, source)
-        except StoreError as error:
+        except (StoreError, WorkflowAPIError) as error:
             self._refuse(str(error))
         except WorkflowDefinitionError as error:
             self._refuse(f"{self.target}: {error}")
 
+    def _run_flow(self, flow: Any) -> int:
+        from wfengine.cli.stepping import FlowRun
+
+        about_rows = {
+            "--input": self.input_ is not None,
+            "--limit": self.limit is not None,
+            "--format": self.format_ is not None,
+            "--on-error": self.stop_on_error,
+            "--output": self.output != OUTPUT,
+            "--checkpoint": self.checkpoint != Checkpoint.TOKEN.value,
+        }
+        given = [option for option, is_given in about_rows.items() if is_given]
+        if given:
+            self._refuse(
+                f"{self.target} is a flow of steps, which is run once and reads no rows: leave out "
+                f"{', '.join(given)}"
+            )
+        command = FlowRun(flow, self.target, self.store, self.resume, self.quiet, self.as_json)
+        if self.store is None:
+            return command.execute()
+        with _stores().opened(self.store, creates=not self.resume) as store:
+            flow.keep_in(store)
+            return command.execute()
+
     def _load(self) -> Any:
+        """Return what the target names: a flow of steps itself, of another style the definition."""
         try:
-            return load(self.target)
+            module, found = import_target(self.target)
         except WorkflowDefinitionError as error:
             cause = error.__cause__
             if isinstance(cause, Exception) and not isinstance(cause, WorkflowError):
                 typer.echo(users_traceback(cause), err=True)
             self._refuse(str(error))
+        named = getattr(module, self.target.rpartition(":")[2])
+        return named if _is_flow_of_steps(named) else found
 
     def _source(self) -> Source:
         path = self.input_
@@ -260,6 +303,14 @@ class RunCommand:
     def _refuse(self, problem: str) -> NoReturn:
         print_error(self.errors, problem)
         raise typer.Exit(USAGE)
+
+
+def _is_flow_of_steps(found: Any) -> bool:
+    if not hasattr(type(found), METHOD):
+        return False
+    from wfengine.steps import Sequent
+
+    return isinstance(found, Sequent)
 
 
 def _stores() -> Any:
