@@ -1,224 +1,220 @@
-"""Random flows against a small scheduler that is plain to see through.
+"""Random flows against a small scheduler that is plain to see through, looked at as they pass.
 
-The scheduler knows nothing of order: it finds what has to have happened in the end. What did happen
-is then looked at step by step: nothing begins before what it requires has come.
+Each function tells when it begins, and waits to be told to end. When one begins, what it requires
+must have come, there must be room for it, and what it takes must have been there. Before any is
+told to end, all have begun that can. So it is in this thread, in threads and in processes, and when
+a run is taken up again: then nothing begins that had succeeded, and the end is that of a run that
+nothing came in between.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from itertools import chain, combinations
+from logging import CRITICAL
+from pathlib import Path
+from random import Random
 from typing import Any
 
-from attrs import define, field, frozen
-from hypothesis import given, settings
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from wfengine.errors import WorkflowDefinitionError
-from wfengine.steps import ResourcePool, RunMode, Sequent, StepStatus, or_
+from wfengine.status import WorkflowStatus
+from wfengine.steps import RunMode, Sequent
 from wfengine.store import Store
 
-from .support import Log, flow
+from ..support.databases import database
+from .graphs import Sizes, Spec, add, calls_of, settled, some_steps, with_stops
+from .playing import KEY, Play, serving, work_in_process
+from .reference import Reference
+from .support import children
 
-ENDS = ("success", "failure", "complete")
+ROOT = Path(__file__).parents[2]
 
+MANY = 50
+"""Calls; a flow that may have more is left out, since it takes long."""
 
-@frozen
-class Spec:
-    """A step to be: a function, or steps and rounds.
+STORED_SIZES = Sizes(3, 2, fewest_rounds=1)
+"""A step without a single call leaves no trace by which to know what became of it."""
 
-    :param requires: for all of these, one of ``(number of an earlier step, status)``.
-    """
+IN_PROCESSES = Sizes(3, 1, constructs=(None,))
 
-    name: str
-    requires: tuple[tuple[tuple[int, str], ...], ...] = ()
-    inside: tuple[Spec, ...] = ()
-    rounds: int = 1
-    takes: int = 0
+MOST_IN_DOUBT = 5
 
-
-@st.composite
-def specs(draw: Any, depth: int = 2) -> tuple[Spec, ...]:
-    """Return the steps of one container."""
-    found: list[Spec] = []
-    for number in range(draw(st.integers(1, 4))):
-        requires: Any = ()
-        if number:
-            atoms = st.tuples(
-                st.integers(0, number - 1), st.sampled_from(("ready", "active", *ENDS))
-            )
-            one_of = st.lists(atoms, min_size=1, max_size=2).map(tuple)
-            requires = tuple(draw(st.lists(one_of, max_size=2)))
-        has_steps = depth and draw(st.integers(0, 3)) == 0
-        inside = draw(specs(depth - 1)) if has_steps else ()
-        rounds = draw(st.integers(0, 2)) if inside else 1
-        takes = 0 if inside else draw(st.integers(0, 2))
-        found.append(Spec(f"s{number}", requires, inside, rounds, takes))
-    return tuple(found)
+CONSTRUCTS = st.sampled_from(["inline", "thread"])
+RANDOM = st.randoms(use_true_random=True)
+LIMITS = st.sampled_from([1, 2, 3, 0])
+KINDS = ["sqlite", "postgresql"]
 
 
-def calls_of(steps: tuple[Spec, ...], path: str = "", sequence: str = "1") -> Iterator[str]:
-    """Yield each call that there can be."""
-    for spec in steps:
-        own = f"{path}_{spec.name}" if path else spec.name
-        if not spec.inside:
-            yield f"{own}/{sequence}"
-        for number in range(spec.rounds if spec.inside else 0):
-            yield from calls_of(spec.inside, own, f"{sequence}.{number + 1}")
-
-
-@define
-class Reference:
-    """The plain scheduler: goes round until nothing changes."""
-
-    failing: set[str]
-    calls: set[str] = field(factory=set)
-    over: set[str] = field(factory=set)
-    """What nothing goes back into: steps with steps inside that have succeeded, as ``s1/1``, and
-    rounds after which another began, as ``s1/1.2``."""
-
-    def container(self, steps: tuple[Spec, ...], path: str, sequence: str) -> bool:
-        """Run the steps of a container once; return whether no failure is left unanswered."""
-        ended: dict[int, bool] = {}
-        while True:
-            new = [n for n, s in enumerate(steps) if n not in ended and self.may(s, ended)]
-            if not new:
-                break
-            for number in new:
-                ended[number] = self.step(steps[number], path, sequence)
-        failures = [number for number, success in ended.items() if not success]
-        if all(any(self.answers(step, number) for step in steps) for number in failures):
-            self.over.add(f"{path}/{sequence}")
-        return all(
-            any(n in ended and self.answers(step, number) for n, step in enumerate(steps))
-            for number in failures
-        )
-
-    @staticmethod
-    def may(spec: Spec, ended: dict[int, bool]) -> bool:
-        """Return whether what a step requires has come."""
-        return all(any(holds(atom, ended) for atom in one_of) for one_of in spec.requires)
-
-    @staticmethod
-    def answers(spec: Spec, number: int) -> bool:
-        """Return whether a step waits for the failure of another."""
-        return any(
-            n == number and status in ("failure", "complete")
-            for one_of in spec.requires
-            for n, status in one_of
-        )
-
-    def step(self, spec: Spec, path: str, sequence: str) -> bool:
-        """Run a step; return whether it succeeded."""
-        own = f"{path}_{spec.name}" if path else spec.name
-        if not spec.inside:
-            call = f"{own}/{sequence}"
-            self.calls.add(call)
-            return call not in self.failing
-        success = True
-        for number in range(spec.rounds):
-            success = self.container(spec.inside, own, f"{sequence}.{number + 1}")
-        self.over.discard(f"{own}/{sequence}.{spec.rounds}")
-        if success:
-            self.over.add(f"{own}/{sequence}")
-        return success
-
-    def is_left_alone(self, call: str) -> bool:
-        """Return whether a step or a round around a call is over, whatever came of the call."""
-        path, _, sequence = call.partition("/")
-        names, numbers = path.split("_"), sequence.split(".")
-        return any(
-            f"{'_'.join(names[:depth])}/{'.'.join(numbers[:end])}" in self.over
-            for depth in range(1, len(names))
-            for end in (depth, depth + 1)
-        )
-
-
-def holds(atom: tuple[int, str], ended: dict[int, bool]) -> bool:
-    """Return whether something has come, when so many steps have ended, and how."""
-    number, status = atom
-    if number not in ended:
-        return False
-    return status not in ("success", "failure") or ended[number] is (status == "success")
-
-
-def add(container: Any, steps: tuple[Spec, ...], log: Log, pool: ResourcePool) -> None:
-    """Add the steps to a flow, or to a step of it."""
-    made: list[Any] = []
-    for spec in steps:
-        requires = tuple(
-            or_(*((made[number], StepStatus[status]) for number, status in one_of))
-            for one_of in spec.requires
-        )
-        if spec.inside:
-            step = container.add_step(spec.name, requires=requires, repeats=range(spec.rounds))
-            add(step, spec.inside, log, pool)
-        else:
-            acquires = [(pool, spec.takes)] if spec.takes else []
-            step = container.add_step(spec.name, log, requires=requires, acquires=acquires)
-        made.append(step)
-
-
-def build(steps: tuple[Spec, ...], log: Log, store: Any = ":memory:", **options: Any) -> Sequent:
-    """Return a flow of these steps."""
-    found = flow(store, **options)
-    add(found, steps, log, ResourcePool("pool", policy={"resource_limit": 2}))
+def some_flow(random: Random, sizes: Sizes, **given: Any) -> Spec:
+    """Return a flow that is not too large."""
+    found = evolve(some_steps(random, sizes), **given)
+    assume(len(list(calls_of(found))) <= MANY)
+    assume(not is_refused(found))
     return found
 
 
-FAILING = st.integers(0, 2**12)
+def some_calls(random: Random, flow: Spec) -> set[str]:
+    """Return the calls that are to fail."""
+    rate = random.choice((0.0, 0.1, 0.3))
+    return {call for call in calls_of(flow) if random.random() < rate}
 
 
-def chosen(steps: tuple[Spec, ...], bits: int) -> set[str]:
-    """Return some of the calls."""
-    return {call for place, call in enumerate(calls_of(steps)) if bits >> (place % 12) & 1}
+def build(flow: Spec, work: Any, args: Any = (), store: Any = ":memory:", **options: Any) -> Any:
+    """Return the flow."""
+    config = {
+        "max_concurrent": flow.limit,
+        "stop_on_exception": flow.stops,
+        "task_construct": flow.construct,
+    }
+    found = Sequent("flow", store=store, logging_level=CRITICAL, config=config, **options)
+    add(found, flow, work, args)
+    return found
 
 
-def is_impossible(steps: tuple[Spec, ...]) -> bool:
-    """Return whether the flow is refused, since something in it can never begin."""
+def is_refused(flow: Spec) -> bool:
+    """Return whether a flow is refused, since a step of it can never begin."""
     try:
-        build(steps, Log()).__wfengine_definition__()
-    except WorkflowDefinitionError as error:
-        return "never" in str(error)
+        build(flow, print).__wfengine_definition__()
+    except WorkflowDefinitionError:
+        return True
     return False
 
 
-@given(specs(), FAILING, st.sampled_from([1, 2, 0]), st.booleans())
-def test_all_is_done_that_can_be_and_nothing_else(steps, bits, limit, in_threads):
-    if is_impossible(steps):
-        return
-    log = Log()
-    log.failing = chosen(steps, bits)
-    reference = Reference(log.failing)
-    success = reference.container(steps, "", "1")
-    construct = "thread" if in_threads else "inline"
-    config = {"stop_on_exception": False, "max_concurrent": limit, "task_construct": construct}
-    assert build(steps, log, config=config)() is success
-    assert len(log.calls) == len(set(log.calls))
-    assert set(log.calls) == reference.calls
+def every_failure(flow: Spec) -> Iterator[tuple[str, ...]]:
+    """Yield each choice of calls that may fail."""
+    calls = list(calls_of(flow))
+    return chain.from_iterable(combinations(calls, size) for size in range(len(calls) + 1))
 
 
-@given(specs(), FAILING)
-@settings(max_examples=30)
-def test_recovery_reaches_the_same_end_and_repeats_no_success(steps, bits):
-    if is_impossible(steps):
-        return
-    reference = Reference(set())
-    assert reference.container(steps, "", "1")
-    log = Log()
-    with Store("sqlite://", synchronous="OFF") as store:
-        log.failing = chosen(steps, bits)
-        is_first_over = build(steps, log, store)()
-        first = log.take()
-        done = {call for call in first if call not in log.failing}
-        log.failing = set()
-        assert build(steps, log, store, run_mode=RunMode.recover)()
-        second = log.take()
-    assert len(second) == len(set(second))
-    assert done.isdisjoint(second)
-    if is_first_over:
-        assert not second
-    else:
-        failed = Reference(chosen(steps, bits))
-        failed.container(steps, "", "1")
-        left = reference.calls - done - set(second)
-        assert all(failed.is_left_alone(call) for call in left), left
+def reference_of(flow: Spec, failing: set[str], **options: Any) -> Reference:
+    """Return what is to happen in a flow."""
+    return Reference(settled(flow), failing, is_single=flow.limit == 1, **options)
+
+
+def played(
+    reference: Reference, flow: Spec, random: Random, max_loops: int = -1, **options: Any
+) -> bool | None:
+    """Run a flow in this process, and return what it returns."""
+    play = Play(reference, Random(random.randrange(2**32)))
+    return play.run(build(flow, play.work, **options), max_loops)
+
+
+@given(RANDOM, LIMITS, st.booleans(), CONSTRUCTS)
+@settings(max_examples=4 * settings().max_examples)
+def test_all_begins_that_can_and_nothing_else(random, limit, stops, construct):
+    flow = some_flow(random, Sizes(), limit=limit, stops=stops, construct=construct)
+    reference = reference_of(flow, some_calls(random, flow))
+    assert played(reference, flow, random) is reference.result
+
+
+@given(RANDOM, LIMITS, CONSTRUCTS)
+def test_a_failure_that_stops_nothing_leaves_one_end_whatever_the_order(random, limit, construct):
+    flow = some_flow(random, Sizes(), limit=limit, stops=False, construct=construct)
+    flow = with_stops(flow, False)
+    failing = some_calls(random, flow)
+    reference = reference_of(flow, failing)
+    played(reference, flow, random)
+    alone = reference_of(flow, failing)
+    assert reference.begun == alone.play()
+    assert reference.result is alone.result
+
+
+@given(RANDOM)
+@settings(max_examples=5)
+def test_so_it_is_in_processes(random):
+    flow = some_flow(random, IN_PROCESSES, limit=2, stops=True, construct="process")
+    assume(len(list(calls_of(flow))) <= 6)
+    reference = reference_of(flow, some_calls(random, flow))
+    play = Play(reference, Random(random.randrange(2**32)))
+    with pytest.MonkeyPatch.context() as patch, serving(play) as address:
+        patch.setattr(sys, "path", [*sys.path, str(ROOT)])  # by which processes find this function
+        steps = build(flow, work_in_process, (address, KEY))
+        assert play.run(steps) is reference.result
+
+
+@given(RANDOM)
+def test_a_flow_is_refused_only_if_a_step_can_never_begin(random):
+    flow = evolve(some_steps(random, Sizes(5, 0, 1)), limit=1, stops=False, construct="inline")
+    flow = with_stops(flow, False)
+    steps = [f"s{number}" for number in range(len(flow.inside))]
+    if is_refused(flow):
+        begun = [reference_of(flow, set(failing)).play() for failing in every_failure(flow)]
+        assert any(not any(call.startswith(f"{step}/") for call in chain(*begun)) for step in steps)
+
+
+# Runs that are taken up again
+
+
+@pytest.fixture(params=KINDS)
+def store(request, tmp_path):
+    """A store in a database, which all examples of a test have their runs in."""
+    with database(request.param, tmp_path) as url, Store(url) as store:
+        yield store
+
+
+STORED = settings(
+    max_examples=settings().max_examples // 3,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def check_stored(store: Store, reference: Reference) -> None:
+    """Look whether what has succeeded is stored so, and nothing else."""
+    run = store.latest(name="flow")
+    is_complete = run.status is WorkflowStatus.COMPLETED
+    assert is_complete is bool(reference.result) or reference.is_held
+    found = {
+        key: result
+        for key, (status, result) in children(store, run.uuid).items()
+        if status is WorkflowStatus.COMPLETED
+    }
+    done = reference.results()
+    kept = {key: found[key] for key in found if key in done}
+    # What was broken off after the last of its calls has not ended.
+    assert kept == done or (reference.is_held and kept.items() <= done.items())
+    assert reference.unfinished().isdisjoint(found)
+
+
+def taken_up(
+    first: Reference, flow: Spec, failing: set[str], random: Random, store: Store
+) -> Reference:
+    """Take a run up again; look at each moment of it, and at its end; return what was seen."""
+    check_stored(store, first)
+    second = reference_of(flow, failing, first=first)
+    assume(len(second.in_doubt) <= MOST_IN_DOUBT)
+    result = played(second, flow, random, store=store, run_mode=RunMode.recover)
+    assert result is second.result
+    assert second.begun.isdisjoint(first.successes())
+    check_stored(store, second)
+    return second
+
+
+@STORED
+@given(RANDOM, LIMITS, CONSTRUCTS)
+def test_a_run_that_failed_goes_on_to_its_end_when_all_is_mended(store, random, limit, construct):
+    flow = some_flow(random, STORED_SIZES, limit=limit, stops=True, construct=construct)
+    first = reference_of(flow, some_calls(random, flow))
+    assert played(first, flow, random, store=store) is first.result
+    assert taken_up(first, flow, set(), random, store).result
+
+
+@STORED
+@given(RANDOM, LIMITS, CONSTRUCTS)
+def test_a_run_that_was_broken_off_comes_to_the_end_of_one_that_was_not(
+    store, random, limit, construct
+):
+    flow = some_flow(random, STORED_SIZES, limit=limit, stops=False, construct=construct)
+    flow = with_stops(flow, False)
+    failing = some_calls(random, flow)
+    first = reference_of(flow, failing)
+    played(first, flow, random, random.randint(1, 6), store=store)
+    second = taken_up(first, flow, failing, random, store)
+    alone = reference_of(flow, failing)
+    assert first.begun | second.begun == alone.play()
+    assert second.result is alone.result
