@@ -1,7 +1,8 @@
-"""A flow in a process of its own, that tests kill: ``killing.py URL FOLDER MODE CONSTRUCT``.
+"""A flow in a process of its own, that tests kill: ``killing.py URL FOLDER MODE CONSTRUCT [SEED]``.
 
 Each call of a step's function is a line in ``FOLDER/calls``: that it begins, and that it has
-succeeded. The step ``slow`` of each round waits for the file ``FOLDER/go``.
+succeeded. The step ``slow`` of each round waits for the file ``FOLDER/go``. With a seed, it is a
+random flow instead.
 
 Without arguments it forks such processes, one for each line with these that it reads, and says how
 each has ended: a new interpreter takes long to start.
@@ -12,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from graphs import add, flow_to_kill
+
 from wfengine.steps import RunMode, Sequent, StepStatus
 
 NAMES = ("a", "b", "c")
@@ -21,7 +24,7 @@ ATTEMPT = "ATTEMPT"
 """In the environment: which process of the flow it is, told by whoever starts it."""
 
 
-def work(folder):
+def work(folder, failing=()):
     """Note the call, at its beginning and at its end."""
     call = f"{Sequent.get_step_name()}/{Sequent.get_step_sequence()}"
     told = [os.getpid(), os.environ.get("SEQUENT_STEP_RECOVERY"), os.environ.get(ATTEMPT)]
@@ -32,11 +35,13 @@ def work(folder):
         if call.startswith("box_slow"):
             while not (Path(folder) / "go").exists():
                 time.sleep(0.01)
+        if call in failing:
+            raise ValueError(f"{call} was told to")
         calls.write(f"ends {call}\n")
     return call
 
 
-def build(url, folder, mode, construct):
+def build(url, folder, mode, construct, seed=None):
     """Return the flow."""
     flow = Sequent(
         "killed",
@@ -44,6 +49,16 @@ def build(url, folder, mode, construct):
         run_mode=RunMode[mode],
         config={"task_construct": construct, "max_concurrent": 2},
     )
+    if seed is None:
+        add_steps(flow, folder)
+    else:
+        random_flow, failing = flow_to_kill(seed, construct)
+        add(flow, random_flow, work, (folder, failing))
+    return flow
+
+
+def add_steps(flow, folder):
+    """Add the steps of the flow that is not random."""
     first = flow.add_step("first", work, (folder,))
     box = flow.add_step("box", repeats=[1, 2], requires=((first, OK),))
     slow = box.add_step("slow", work, (folder,))
@@ -51,7 +66,6 @@ def build(url, folder, mode, construct):
         box.add_step(name, work, (folder,))
     box.add_step("joined", work, (folder,), requires=((slow, OK), *((n, OK) for n in NAMES)))
     flow.add_step("last", work, (folder,), requires=((box, OK),))
-    return flow
 
 
 def run(arguments):

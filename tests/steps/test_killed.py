@@ -5,18 +5,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, field, frozen
 
 from wfengine.status import WorkflowStatus
 from wfengine.store import Store
 
+from .graphs import flow_to_kill, settled
+from .reference import Reference
 from .support import children
 
 PROGRAM = Path(__file__).parent / "killing.py"
@@ -124,6 +126,47 @@ def test_a_killed_step_is_a_failure_and_is_recovered(tmp_path):
 # Flows that are killed again and again, at random moments
 
 
+@frozen
+class Expected:
+    """What is to come of a flow.
+
+    :param seed: of a random one.
+    :param calls: all that are made, some of them again and again.
+    :param results: of the steps that succeed; None for those that hold others.
+    :param result: whether the flow succeeds.
+    :param needed: what must have succeeded when some calls have begun.
+    """
+
+    seed: str | None
+    calls: set[str]
+    results: dict[str, str | None]
+    result: bool
+    needed: Callable[[set[str]], set[str]]
+
+
+def needed(begun: set[str]) -> set[str]:
+    """Return the steps without whose success others cannot have begun."""
+    found = {"first/1"} if begun - {"first/1"} else set()
+    for turn in (1, 2):
+        if f"box_joined/1.{turn}" in begun:
+            found.update(f"box_{name}/1.{turn}" for name in INSIDE)
+        if begun & ({f"box_{name}/1.2" for name in INSIDE} if turn == 1 else {"last/1"}):
+            found.add(f"box_joined/1.{turn}")
+    return found
+
+
+FIXED = Expected(None, EVERY, {**{name: name for name in EVERY}, "box/1": None}, True, needed)
+
+
+def expected_of(seed: str, construct: str) -> Expected:
+    """Return what comes of a random flow that nobody kills."""
+    flow, failing = flow_to_kill(seed, construct)
+    reference = Reference(settled(flow), set(failing))
+    calls = reference.play()
+    results = {**reference.results(), **dict.fromkeys(reference.boxes_done())}
+    return Expected(seed, calls, results, bool(reference.result), lambda _: set())
+
+
 @define
 class Killed:
     """A flow of one database, process after process of it.
@@ -136,6 +179,7 @@ class Killed:
     construct: str
     forking: Any
     random: Random
+    expected: Expected = FIXED
     successes: list[set[str]] = field(factory=list)
     pid: int = 0
 
@@ -143,7 +187,8 @@ class Killed:
         """Have a process begin the flow, or go on with it."""
         self.successes.append(self._stored())
         attempt, mode = len(self.successes), "recover" if self._has_run else "restart"
-        line = f"{attempt} {self.folder} {self.url} {mode} {self.construct}\n"
+        seed = self.expected.seed or ""
+        line = f"{attempt} {self.folder} {self.url} {mode} {self.construct} {seed}\n"
         self.forking.stdin.write(line)
         self.forking.stdin.flush()
         self.pid = int(self.forking.stdout.readline())
@@ -188,12 +233,17 @@ class Killed:
 
     def check_end(self) -> None:
         """Look whether the run has ended as one does that nobody kills."""
-        assert self._stored() == {*EVERY, "box/1"}
+        begun = {words[1] for words in noted(self.folder) if words[0] == "begins"}
+        assert begun == self.expected.calls
         with Store(self.url) as store:
             run = store.latest(name="killed")
-            assert run.status is WorkflowStatus.COMPLETED
-            found = {name: result for name, (_, result) in children(store, run.uuid).items()}
-        assert found == {**{name: name for name in EVERY}, "box/1": None}
+            assert (run.status is WorkflowStatus.COMPLETED) is self.expected.result
+            found = {
+                name: result
+                for name, (status, result) in children(store, run.uuid).items()
+                if status is WorkflowStatus.COMPLETED
+            }
+        assert found == self.expected.results
 
     @property
     def _has_run(self) -> bool:
@@ -206,18 +256,8 @@ class Killed:
             run = store.latest(name="killed")
             steps = {} if run is None else children(store, run.uuid)
         found = {name for name, (status, _) in steps.items() if status is WorkflowStatus.COMPLETED}
-        assert self._needed() <= found
-        return found
-
-    def _needed(self) -> set[str]:
-        """Return the steps without whose success others cannot have begun."""
         begun = {words[1] for words in noted(self.folder) if words[0] == "begins"}
-        found = {"first/1"} if begun - {"first/1"} else set()
-        for turn in (1, 2):
-            if f"box_joined/1.{turn}" in begun:
-                found.update(f"box_{name}/1.{turn}" for name in INSIDE)
-            if begun & ({f"box_{name}/1.2" for name in INSIDE} if turn == 1 else {"last/1"}):
-                found.add(f"box_joined/1.{turn}")
+        assert self.expected.needed(begun) <= found
         return found
 
 
@@ -240,6 +280,17 @@ def killed(database_url, tmp_path, forking, request):
 
 @pytest.mark.parametrize("killed", ["thread", "process"], indirect=True)
 def test_a_flow_that_is_killed_again_and_again_comes_to_the_same_end(killed):
+    kill_flow(killed)
+    assert killed.out == "True\n"
+
+
+@pytest.mark.parametrize("killed", ["process"], indirect=True)
+def test_steps_that_are_killed_again_and_again_are_recovered_to_the_same_end(killed):
+    kill_steps(killed)
+
+
+def kill_flow(killed):
+    """Kill the process of a flow again and again; look at its end."""
     for kills in count():
         killed.start()
         if kills < FLOW_KILLS[killed.construct]:
@@ -248,13 +299,13 @@ def test_a_flow_that_is_killed_again_and_again_comes_to_the_same_end(killed):
             _kill(killed.pid)
         if killed.end() != -signal.SIGKILL:  # it was over before
             break
-    assert killed.out == "True\n"
+    assert killed.out.splitlines()[-1] == str(killed.expected.result)
     killed.check()
     killed.check_end()
 
 
-@pytest.mark.parametrize("killed", ["process"], indirect=True)
-def test_steps_that_are_killed_again_and_again_are_recovered_to_the_same_end(killed):
+def kill_steps(killed):
+    """Kill the processes of steps again and again; look at the end of the flow."""
     for failures in count():
         killed.start()
         begun, steps = [], killed.random.randrange(4)
@@ -262,7 +313,8 @@ def test_steps_that_are_killed_again_and_again_are_recovered_to_the_same_end(kil
             steps = max(steps, len(begun)) + 1
             begun = killed.wait_for_steps(steps)
             killed.wait_a_little(0.01)
-            _kill(begun[-1][1])
+            if begun:
+                _kill(begun[-1][1])
         assert killed.end() == 0, killed.out
         assert killed.out.splitlines()[-1] in ("True", "False")
         if killed.out == "True\n":
@@ -277,3 +329,37 @@ def _kill(pid):
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+# Random flows
+
+
+SEEDS = range(int(os.environ.get("WFENGINE_TEST_KILLED_FLOWS", "2")))
+"""How many there are for each way to kill one: WFENGINE_TEST_KILLED_FLOWS may ask for more."""
+
+
+@pytest.fixture
+def random_killed(database_url, tmp_path, forking):
+    """Return a random flow of this database."""
+
+    def made(seed, construct):
+        expected = expected_of(seed, construct)
+        return Killed(database_url, tmp_path, construct, forking, Random(seed), expected)
+
+    return made
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("database_url", "construct"),
+    [("sqlite", "thread"), ("postgresql", "thread"), ("sqlite", "process")],
+    indirect=["database_url"],
+)
+def test_a_random_flow_that_is_killed_comes_to_the_same_end(random_killed, seed, construct):
+    kill_flow(random_killed(f"flow-{seed}", construct))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_a_random_flow_whose_steps_are_killed_comes_to_the_same_end(random_killed, seed):
+    kill_steps(random_killed(f"steps-{seed}", "process"))
