@@ -1,10 +1,10 @@
-"""Report on the flights of three airports: extracted beside each other, joined, and published.
+"""Report on the flights of three airports, day by day: extract, join, report, publish.
 
     python examples/steps_flights/report.py
     python examples/steps_flights/report.py --recover
 
-The planes are looked up in a table that is not there at first, so the flow fails; with
-``--recover`` it goes on there, and extracts nothing again. The flow is at the end.
+The planes are looked up in a table that is not there at first, so the flow fails on the first day;
+with ``--recover`` it goes on there, and extracts nothing again. The flow is at the end.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from wfengine.steps.resources import ResourcePool
 HERE = Path(__file__).parent
 DATA = HERE.parent / "flights" / "data"
 AIRPORTS = ["EWR", "JFK", "LGA"]
+DAYS = [f"2013-01-0{day}" for day in range(1, 8)]
+"""All that the data has: one week."""
 
 
 def rows_of(file):
@@ -36,26 +38,38 @@ def write(file, content):
     part.replace(file)
 
 
+def folder_of_day(output):
+    """Return where the files of the day are that is under way."""
+    return output / Sequent.get_step_values()[0]
+
+
+def is_of_day(row, day):
+    """Return whether a flight was to leave on a day."""
+    return f"{row['year']}-{int(row['month']):02}-{int(row['day']):02}" == day
+
+
 def extract(airport, output):
-    """Write the flights that left one airport into a file of their own."""
+    """Write the flights that left one airport on the day into a file of their own."""
+    folder = folder_of_day(output)
     flights = [
         {key: row[key] for key in ("carrier", "tailnum", "dest", "dep_delay")}
         for row in rows_of(DATA / "flights.csv")
-        if row["origin"] == airport
+        if row["origin"] == airport and is_of_day(row, folder.name)
     ]
-    write(output / f"{airport}.json", flights)
-    print(airport, "has", len(flights), "flights", flush=True)
+    write(folder / f"{airport}.json", flights)
+    print(folder.name, airport, "has", len(flights), "flights", flush=True)
     return len(flights)
 
 
 def join(output):
     """Put the flights of all airports together."""
+    folder = folder_of_day(output)
     flights = [
         {"origin": airport, **flight}
         for airport in AIRPORTS
-        for flight in json.loads((output / f"{airport}.json").read_text(encoding="utf-8"))
+        for flight in json.loads((folder / f"{airport}.json").read_text(encoding="utf-8"))
     ]
-    write(output / "flights.json", flights)
+    write(folder / "flights.json", flights)
     return len(flights)
 
 
@@ -63,8 +77,9 @@ def report(output, planes):
     """Count the makers of the planes, and the delays of each airport."""
     if not planes.exists():
         raise FileNotFoundError(f"{planes} has not been delivered yet")
+    folder = folder_of_day(output)
     makers = {row["tailnum"]: row["manufacturer"] for row in rows_of(planes)}
-    flights = json.loads((output / "flights.json").read_text(encoding="utf-8"))
+    flights = json.loads((folder / "flights.json").read_text(encoding="utf-8"))
     counts = Counter(makers.get(flight["tailnum"], "unknown") for flight in flights)
     delays = {
         airport: mean(
@@ -74,28 +89,30 @@ def report(output, planes):
         )
         for airport in AIRPORTS
     }
-    write(output / "report.json", {"makers": counts.most_common(3), "delays": delays})
+    write(folder / "report.json", {"makers": counts.most_common(3), "delays": delays})
 
 
 def publish(output):
-    """Print the report."""
-    found = json.loads((output / "report.json").read_text(encoding="utf-8"))
-    print("most planes are of", ", ".join(maker for maker, _ in found["makers"]), flush=True)
-    for airport, delay in found["delays"].items():
-        print(f"{airport} {delay:.1f} minutes late", flush=True)
+    """Print the report of the day."""
+    folder = folder_of_day(output)
+    found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    late = ", ".join(f"{airport} {delay:.1f}" for airport, delay in found["delays"].items())
+    makers = ", ".join(maker for maker, _ in found["makers"])
+    print(f"{folder.name} minutes late: {late}; most planes are of {makers}", flush=True)
 
 
-def build(output, planes, **options):
+def build(output, planes, days=DAYS, **options):
     """Return the flow."""
     flow = Sequent("flight report", config={"max_concurrent": 3}, **options)
     disk = ResourcePool("disk", policy={"resource_limit": 2}).load()
     done = StepStatus.success
-    extracting = flow.add_step("extract")
+    day = flow.add_step("day", repeats=days)
+    extracting = day.add_step("extract")
     for airport in AIRPORTS:
         extracting.add_step(airport, extract, (airport, output), acquires=[(disk, 1)])
-    joining = flow.add_step("join", join, (output,), requires=((extracting, done),))
-    reporting = flow.add_step("report", report, (output, planes), requires=((joining, done),))
-    flow.add_step("publish", publish, (output,), requires=((reporting, done),))
+    joining = day.add_step("join", join, (output,), requires=((extracting, done),))
+    reporting = day.add_step("report", report, (output, planes), requires=((joining, done),))
+    day.add_step("publish", publish, (output,), requires=((reporting, done),))
     return flow
 
 
@@ -108,11 +125,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recover", action="store_true", help="go on with the latest run")
     parser.add_argument("--store", default="runs.db", help="a file, or the URL of a database")
+    parser.add_argument("--last", choices=DAYS, default=DAYS[-1], help="the last day to report on")
     parser.add_argument("--output", type=Path, default=Path("output"))
     parser.add_argument("--planes", type=Path, default=Path("planes.csv"))
     options = parser.parse_args()
     mode = RunMode.recover if options.recover else RunMode.restart
-    with build(options.output, options.planes, store=options.store, run_mode=mode) as flow:
+    days = DAYS[: DAYS.index(options.last) + 1]
+    with build(options.output, options.planes, days, store=options.store, run_mode=mode) as flow:
         return 0 if flow() else 1
 
 
