@@ -256,7 +256,22 @@ class Crew:
         """Take up what was held back, where there is room again."""
         for slot in slots:
             if slot.held and slot.taken < slot.limit:
-                self.add(slot.held.popleft())
+                self.add(self._first_to_go(slot.held))
+
+    def _first_to_go(self, held: deque[Any]) -> Job:
+        """Take the first that was held back; before what the caller has no time for, others."""
+        number = 0
+        if held[0].is_for_caller and not self._caller_has_time():
+            others = (number for number, job in enumerate(held) if not job.is_for_caller)
+            number = next(others, 0)
+        job: Job = held[number]
+        del held[number]
+        return job
+
+    def _caller_has_time(self) -> bool:
+        """Return whether the caller takes the next job at once that only it may run."""
+        is_here = threading.get_ident() == self._caller or self._caller in self._resting
+        return is_here and not self._jobs_of_caller
 
     # Resting, and waking
 

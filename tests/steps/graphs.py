@@ -130,7 +130,7 @@ def some_step(random: Random, sizes: Sizes, number: int, events: tuple[Any, ...]
     if number and rounds is not None:
         step = evolve(step, rounds=max(rounds, sizes.fewest_rounds))
     if number and step.rounds is not None and sizes.depth and random.randint(0, 3):
-        box = some_steps(random, evolve(sizes, depth=sizes.depth - 1, constructs=(None,)))
+        box = some_steps(random, evolve(sizes, depth=sizes.depth - 1))
         limit = random.choice((None, None, 1, 2, 0))
         step = evolve(step, inside=box.inside, events=box.events, limit=limit)
     if step.rounds == 0:

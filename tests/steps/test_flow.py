@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -401,6 +402,30 @@ def test_never_more_run_at_a_time_than_may():
 
 
 # Time, and loops
+
+
+def test_a_place_is_given_to_a_step_that_can_begin_while_the_thread_of_the_flow_is_busy():
+    a_runs, is_busy, c_runs = threading.Event(), threading.Event(), threading.Event()
+    inline, seen = {"task_construct": "inline"}, []
+
+    def work_long():
+        is_busy.set()
+        seen.append(c_runs.wait(60))
+
+    def work():
+        a_runs.set()
+        is_busy.wait(60)
+        time.sleep(0.4)  # b and then c ask for the place meanwhile
+
+    steps = flow(config={"task_construct": "thread", "max_concurrent": 4})
+    first = steps.add_step("first", func=a_runs.wait, args=(60,), config=inline)
+    steps.add_step("long", func=work_long, requires=((first, SUCCESS),), config=inline)
+    box = steps.add_step("box", config={"max_concurrent": 1})
+    a = box.add_step("a", func=work)
+    box.add_step("b", func=str, requires=((a, ACTIVE),), config=inline)
+    box.add_step("c", func=c_runs.set, requires=((a, ACTIVE),), delay=0.1)
+    assert steps()
+    assert seen == [True]
 
 
 def test_a_delay_is_waited_for():
