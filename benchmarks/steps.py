@@ -236,6 +236,10 @@ def _linear_stored(construct: str) -> Figure:
     return lambda sizes: growth_on_sqlite(sizes.some, sizes.on_sqlite, construct, sizes)
 
 
+def _linear_stored_many(construct: str) -> Figure:
+    return lambda sizes: growth_on_sqlite(sizes.some, sizes.many, construct, sizes)
+
+
 def _memory(construct: str) -> Figure:
     return lambda sizes: memory(sizes.some, sizes.many, construct)
 
@@ -268,9 +272,10 @@ FIGURES: dict[str, Figure] = {
     **_each("steps-sqlite-{}-memory", _memory_stored),
 }
 
-ON_DEMAND: dict[str, Figure] = _each(
-    "steps-sqlite-{}-many", lambda construct: _stored("many", construct)
-)
+ON_DEMAND: dict[str, Figure] = {
+    **_each("steps-sqlite-{}-many", lambda construct: _stored("many", construct)),
+    **_each("steps-sqlite-{}-linear-many", _linear_stored_many),
+}
 """What takes an hour where commits are slow, and is run when it is asked for by its name."""
 
 
