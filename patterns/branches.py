@@ -124,7 +124,8 @@ class BranchRun:
             self._stand_where_left()
         if FRAMES in memory:
             child.extra_data[FRAMES] = memory[FRAMES]
-        self.given = {key: child.extra_data[key] for key in child.extra_data if key != FRAMES}
+        self.given = dict(child.extra_data)
+        self.given.pop(FRAMES, None)
         child.extra_data = BranchData(child.extra_data, self.written)
         if CHANGES in memory:
             child.extra_data.update(memory[CHANGES])

@@ -99,6 +99,35 @@ def test_a_child_has_the_attributes_that_a_subclass_gave_its_engines():
     assert Engine(session).child([a]).session is session
 
 
+def factory_noting(seen, name):
+    """Return a factory that notes each task in a list."""
+
+    class Mapper(ActionMapper):
+        @staticmethod
+        def before_each_callback(eng, callback_func, obj):
+            seen.append((name, callback_func.__name__))
+
+    class Factory(ProcessingFactory):
+        action_mapper = Mapper
+
+    return Factory
+
+
+def test_a_child_may_be_given_hooks_of_its_own():
+    seen = []
+
+    class Engine(GenericWorkflowEngine):
+        processing_factory = factory_noting(seen, "parent")
+
+        def child(self, callbacks):
+            child = super().child(callbacks)
+            child.processing_factory = factory_noting(seen, "child")
+            return child
+
+    engine_for(branch(a), b, engine_class=Engine).process([[]])
+    assert seen == [("parent", "branch"), ("child", "a"), ("parent", "b")]
+
+
 def test_a_child_runs_its_definition_whatever_the_parent_chooses():
     class Choosing(GenericWorkflowEngine):
         def callback_chooser(self, obj):

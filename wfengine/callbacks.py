@@ -375,6 +375,8 @@ class Callbacks:
 
         :raises WorkflowDefinitionError: for something that is no task, naming it and its path.
         """
+        if isinstance(callbacks, Definition):
+            return clean(callbacks)
         if isinstance(callbacks, str | bytes) or not isinstance(callbacks, Iterable):
             raise WorkflowDefinitionError(
                 f"a definition is a list of tasks, not {_brief(callbacks)}"

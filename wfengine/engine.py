@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NoReturn, Self
 
 from wfengine.callbacks import ALL, Callbacks, Definition, clean, task_name
 from wfengine.deprecated import DeprecatedSpellings, callbacks_by_feature
@@ -269,9 +269,11 @@ class GenericWorkflowEngine(DeprecatedSpellings):
     def definition_for(self, obj: Any) -> Definition:
         """Return what :meth:`callback_chooser` chooses for a token, ready to run; it may be empty.
 
+        A branch has one definition for all its tokens.
+
         :raises WorkflowDefinitionError: for something that is no task, naming it and its path.
         """
-        chosen = self.callback_chooser(obj)
+        chosen = self.callbacks.get(ALL) if self.parent is not None else self.callback_chooser(obj)
         is_task = callable(chosen) and not isinstance(chosen, list)
         return clean([chosen] if is_task else chosen or [])
 
@@ -301,12 +303,17 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         child.parent = self
         child._detach()
         child.state = MachineState()
-        child.extra_data = {key: self.extra_data[key] for key in self.extra_data if key != FRAMES}
+        child.extra_data = self.extra_data.copy()
+        child.extra_data.pop(FRAMES, None)
         child.objects = []
         child.callbacks = Callbacks()
         child.callbacks.replace(callbacks)
-        child.callback_chooser = lambda obj: child.callbacks.get(ALL)  # type: ignore[method-assign]
         return child
+
+    def __copy__(self) -> Self:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def waits_for(self) -> list[Any] | None:
         """Return the branches that are under way while it waits for some; None if it goes on."""
@@ -464,6 +471,11 @@ class GenericWorkflowEngine(DeprecatedSpellings):
         own = getattr(getattr(self, name), "__func__", None)
         return own is not getattr(GenericWorkflowEngine, name)
 
+    @property
+    def chooses(self) -> bool:
+        """Whether a :meth:`callback_chooser` of a subclass's chooses the definition of a token."""
+        return self.parent is None and self.overrides("callback_chooser")
+
     def __len__(self) -> int:
         return len(self.objects)
 
@@ -535,19 +547,21 @@ class GenericWorkflowEngine(DeprecatedSpellings):
                 "this engine is running already, in another thread or asyncio task; "
                 "use an engine for each"
             )
-        if self.callbacks.empty() and not self.overrides("callback_chooser"):
+        if self.parent is None and self.callbacks.empty() and not self.chooses:
             raise WorkflowDefinitionError(
                 "the definition is empty: set it with eng.callbacks.replace([...])"
             )
         tokens = as_tokens(objects, self.kept_tokens)
-        return Run(self, tokens, stop_on_error, stop_on_halt, owner, outer)
+        around = None if self.parent is None else self.parent._run
+        return Run(self, tokens, stop_on_error, stop_on_halt, owner, outer, around)
 
     def _in_run(self, run: Run) -> Process:
         self._run, self.objects, self.has_completed = run, run.objects, False
         self.live = None
         if self.parent is not None:
             self.parent.children.append(self)
-            self.interrupts.extend(e for e in self.parent.interrupts if isinstance(e, Request))
+            if self.parent.interrupts:
+                self.interrupts += [e for e in self.parent.interrupts if isinstance(e, Request)]
         try:
             yield from run.steps()
         except Superseded:

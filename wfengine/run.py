@@ -67,19 +67,29 @@ class Hooks:
 
     @classmethod
     def of(cls, eng: Any) -> Hooks:
-        """Look up the hooks of an engine; a branch has only those around each task."""
+        """Look up the hooks of an engine."""
         factory = unwrapped(eng.processing_factory)
         mapper = unwrapped(getattr(factory, "action_mapper", ActionMapper))
-        each = ("before_each_callback", "after_each_callback")
-        found = {name: overridden(mapper, name, ActionMapper) for name in each}
-        if eng.parent is not None:
-            return cls(**found)
-        for name in ("before_callbacks", "after_callbacks"):
-            found[name] = overridden(mapper, name, ActionMapper)
+        names = (
+            "before_callbacks",
+            "after_callbacks",
+            "before_each_callback",
+            "after_each_callback",
+        )
+        found = {name: overridden(mapper, name, ActionMapper) for name in names}
         for name in ("before_processing", "after_processing", "before_object", "after_object"):
             found[name] = overridden(factory, name, ProcessingFactory)
         handlers = getattr(factory, "transition_exception_mapper", TransitionActions)
         return cls(**found, transition_exception_mapper=unwrapped(handlers))
+
+    def of_branch(self) -> Hooks:
+        """Return those that a branch has, too: the ones around each task."""
+        if not self.around_tasks:
+            return NO_HOOKS
+        return Hooks(
+            before_each_callback=self.before_each_callback,
+            after_each_callback=self.after_each_callback,
+        )
 
     @property
     def around_tasks(self) -> bool:
@@ -93,6 +103,9 @@ class Hooks:
         return any(hooks)
 
 
+NO_HOOKS = Hooks()
+
+
 @define(eq=False)
 class Run:
     """What an engine knows while it runs, and forgets afterwards.
@@ -101,6 +114,7 @@ class Run:
     :param starts_at: the tasks' part of that position, if it is not the engine's.
     :param owner: the asyncio task that runs it, or None where there is no event loop.
     :param outer: the run inside whose task this one was started, if any.
+    :param around: the run that this one is a branch of, while it is under way.
     """
 
     eng: Any
@@ -109,6 +123,7 @@ class Run:
     stop_on_halt: bool = True
     owner: Any = None
     outer: Run | None = None
+    around: Run | None = None
     fresh: bool = True
     starts_at: list[int] | None = None
     thread: int = field(init=False, factory=get_ident)
@@ -121,21 +136,30 @@ class Run:
     at_run_end: list[Callable[[], Any]] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.recorder = self.eng.recorder
-        self.hooks = Hooks.of(self.eng)
-        self.executes = self.eng.overrides("execute_callback")
+        eng = self.eng
+        self.recorder = eng.recorder
+        self.hooks = self._hooks()
+        self.executes = eng.overrides("execute_callback")
         self.is_watched = (
             self.recorder is not None
-            or self.hooks.around_tasks
             or self.executes
-            or any(signal.receivers for signal in signals.TASK_SIGNALS)
+            or self.hooks.around_tasks
+            or signals.are_heard(signals.TASK_SIGNALS)
         )
         self.is_plain = not (
             self.is_watched
             or self.hooks.around_tokens
-            or self.eng.overrides("run_callbacks")
-            or any(signal.receivers for signal in signals.TOKEN_SIGNALS)
+            or eng.overrides("run_callbacks")
+            or signals.are_heard(signals.TOKEN_SIGNALS)
         )
+
+    def _hooks(self) -> Hooks:
+        """Return the hooks; of a branch of an engine that has the same, those of its run."""
+        eng, around = self.eng, self.around
+        if around is not None and eng.processing_factory is around.eng.processing_factory:
+            return around.hooks.of_branch()
+        found = Hooks.of(eng)
+        return found if eng.parent is None else found.of_branch()
 
     @property
     def asynchronous(self) -> bool:
@@ -162,7 +186,8 @@ class Run:
             raise
         finally:
             try:
-                yield from self._wind_up(self.at_run_end)
+                if self.at_run_end:
+                    yield from self._wind_up(self.at_run_end)
             finally:
                 if error is not None:
                     yield from self._record("run_ended", error)
@@ -174,12 +199,14 @@ class Run:
         self._signal("workflow_started", objects=self.objects)
         with suppress(Break):
             yield from self._tokens()
-        yield from self._wind_up(self.at_run_end)
+        if self.at_run_end:
+            yield from self._wind_up(self.at_run_end)
         eng.has_completed = True
         try:
             if hooks.after_processing:
                 yield from settle(hooks.after_processing(eng, self.objects))
-            yield from self._record("run_ended", None)
+            if self.recorder is not None:
+                yield from self._record("run_ended", None)
         except BaseException:
             eng.has_completed = False
             raise
@@ -188,7 +215,7 @@ class Run:
     def _tokens(self) -> Process:
         eng, state, objects = self.eng, self.eng.state, self.objects
         callbacks, calls = eng.callbacks, self.at_token_end
-        may_choose, is_plain = eng.overrides("callback_chooser"), self.is_plain
+        may_choose, is_plain = eng.chooses, self.is_plain
         asynchronous, fresh = self.asynchronous, self.fresh
         while (index := self._next_index()) is not None:
             obj = objects[index]

@@ -90,6 +90,14 @@ class Signal:
         send(workflow_error, eng, **context)
 
 
+def are_heard(several: tuple[BlinkerSignal, ...]) -> bool:
+    """Return whether anybody listens to one of several signals."""
+    for signal in several:  # noqa: SIM110 - asked for each run, and a generator takes thrice as long
+        if signal.receivers:
+            return True
+    return False
+
+
 def send(signal: BlinkerSignal, eng: Any, **context: Any) -> None:
     """Send one signal, if anybody listens."""
     if signal.receivers:

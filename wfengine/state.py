@@ -64,11 +64,11 @@ class MachineState:
 
     def token_pos_reset(self) -> None:
         """Go back to before the first token."""
-        self.token_pos = BEFORE_FIRST_TOKEN
+        set_token_pos(self, BEFORE_FIRST_TOKEN)
 
     def callback_pos_reset(self) -> None:
         """Go back to the first task."""
-        self.callback_pos = list(FIRST_TASK)
+        set_callback_pos(self, list(FIRST_TASK))
 
     def copy(self) -> "MachineState":
         """Return an equal state that shares nothing with this one."""
@@ -83,3 +83,6 @@ class MachineState:
 
 set_token_pos: Any = MachineState.__dict__["token_pos"].__set__
 """Write ``token_pos`` unchecked, for the loop over the tokens, whose indexes are right."""
+
+set_callback_pos: Any = MachineState.__dict__["callback_pos"].__set__
+"""The same for ``callback_pos``."""

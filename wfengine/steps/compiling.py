@@ -22,6 +22,7 @@ from wfengine.steps.keeping import check_kept
 from wfengine.steps.resources import Claim
 
 if TYPE_CHECKING:
+    from wfengine.steps.repeats import Rounds
     from wfengine.steps.steps import Container, Step
 
 __all__ = ["compile_flow", "lines_of"]
@@ -118,7 +119,7 @@ def _sequence_in(container: Container, obj: Any, eng: Any) -> str:
 def _task(step: Step) -> Any:
     """Return the task that calls a step's function."""
     path, work, rounds, construct = step.path, step.work, step.rounds, step.config.construct
-    flow = step.flow
+    flow, around = step.flow, _rounds_of(step)
     assert work is not None  # noqa: S101 - else it has steps of its own
 
     def task(obj: Any, eng: Any) -> Any:
@@ -126,7 +127,7 @@ def _task(step: Step) -> Any:
         sequence = obj["sequence"]
         if rounds is not None:
             sequence = f"{sequence}.{eng.extra_data[ROUND]}"
-        call = Call(path, sequence, flow.recovery_of(eng), _values(step, sequence))
+        call = Call(path, sequence, flow.recovery_of(eng), _values(around, sequence))
         flow.begins(call)
         found = construct.run(work, call)
         if hasattr(found, "__await__"):
@@ -150,9 +151,13 @@ def _ended(result: Any, obj: Any, call: Call, flow: Any) -> None:
     flow.succeeded(call)
 
 
-def _values(step: Step, sequence: str) -> tuple[Any, ...]:
+def _rounds_of(step: Step) -> list[Rounds]:
+    """Return the rounds of the steps that a step is in, the outermost first, and its own."""
+    return [each.rounds for each in (*reversed(step.around), step) if each.rounds is not None]
+
+
+def _values(rounds: list[Rounds], sequence: str) -> tuple[Any, ...]:
     """Return the value of each round that a call is in."""
-    rounds = [each.rounds for each in (*reversed(step.around), step) if each.rounds is not None]
     if not rounds:
         return ()
     numbers = sequence.split(".")[1:]

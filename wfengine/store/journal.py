@@ -274,7 +274,7 @@ class Journal(TokenNotes):
             self.tokens.replace(index, token.value(self.types))
 
     def _check_position(self, token: TokenRecord) -> None:
-        if self.eng.overrides("callback_chooser"):
+        if self.eng.chooses or self.eng.parent is not None:
             return
         position, definition = token.position, self.eng.callbacks.get()
         around = definition.at(position[:-1])
