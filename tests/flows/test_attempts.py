@@ -1,7 +1,6 @@
 """How a task is run: its copy of the context, retries with growing waits, and a limit of time."""
 
 import asyncio
-import sys
 import threading
 
 import pytest
@@ -247,25 +246,43 @@ def test_a_task_that_raises_stop_iteration_has_failed():
             run(Call(stop), **how)
 
 
-class Exits(Task):
+class Leaves(Task):
+    def __init__(self, error):
+        self.error = error
+
     def run(self, context):
-        sys.exit(3)
+        raise self.error
 
 
-class ExitsLater(Task):
-    name = "Exits"
+class LeavesLater(Leaves):
+    name = "Leaves"
 
     async def run(self, context):
-        sys.exit(3)
+        raise self.error
+
+
+class LeavesWhenAwaited(Leaves):
+    name = "Leaves"
+
+    def run(self, context):
+        return LeavesLater.run(self, context)
 
 
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
-@pytest.mark.parametrize("task", [Exits(), ExitsLater()])
-def test_a_task_that_exits_has_failed(runner, task, timeout):
-    runner.register_flow_template(FlowTemplate("f").add_task(task, timeout=timeout))
+@pytest.mark.parametrize("kind", [Leaves, LeavesLater, LeavesWhenAwaited])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SystemExit(3), "task 'Leaves' called sys.exit(3); let it return, or raise"),
+        (asyncio.CancelledError("off"), "task 'Leaves' was left by CancelledError: off"),
+    ],
+)
+def test_a_task_that_is_left_by_more_than_an_exception_has_failed(
+    runner, error, said, kind, timeout
+):
+    runner.register_flow_template(FlowTemplate("f").add_task(kind(error), timeout=timeout))
     flow_id = runner.schedule_flow("f")
     flow = runner.run_flow()
-    said = "task 'Exits' called sys.exit(3); let it return, or raise"
     assert (flow.id, flow.status) == (flow_id, FlowStatus.FAILED)
     assert said in flow.error
     *_, last = runner.service.get_flow_task_execution_history(flow_id)

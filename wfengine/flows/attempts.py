@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from inspect import iscoroutinefunction, unwrap
+from functools import partial
+from inspect import unwrap
 from typing import Any
 
 from attrs import frozen
@@ -15,6 +16,7 @@ from wfengine.flows.errors import FlowError
 from wfengine.flows.tasks import Task, TaskDataItem
 from wfengine.flows.timeouts import within
 from wfengine.interpreter import AskAgain, Process, settle
+from wfengine.patterns.containing import contained
 from wfengine.patterns.parts import growing_delay, pause, proceed
 from wfengine.store import Types
 
@@ -102,28 +104,18 @@ class Step:
         obj.update(added)
 
     def _run(self, context: ExecutionContext) -> Any:
-        call = self._call_async if iscoroutinefunction(self._task.run) else self._call
-        seconds = self._attempts.timeout
+        run, seconds = self._task.run, self._attempts.timeout
         if seconds is None:
-            return call(context)
-        return within(seconds, self._task.name, call, context)
+            return contained(partial(run, context), self._left_by)
+        call = partial(within, seconds, self._task.name, run, context)
+        return contained(call, self._left_by)
 
-    def _call(self, context: ExecutionContext) -> Any:
-        try:
-            return self._task.run(context)
-        except SystemExit as error:
-            raise self._exited(error) from error
-
-    async def _call_async(self, context: ExecutionContext) -> Any:
-        try:
-            return await self._task.run(context)  # type: ignore[misc]
-        except SystemExit as error:
-            raise self._exited(error) from error
-
-    def _exited(self, error: SystemExit) -> FlowError:
-        return FlowError(
-            f"task {self._task.name!r} called sys.exit({error.code!r}); let it return, or raise"
-        )
+    def _left_by(self, error: BaseException) -> FlowError:
+        if isinstance(error, SystemExit):
+            return FlowError(
+                f"task {self._task.name!r} called sys.exit({error.code!r}); let it return, or raise"
+            )
+        return FlowError(f"task {self._task.name!r} was left by {type(error).__name__}: {error}")
 
     def _check(self, item: TaskDataItem, context: ExecutionContext, says: str) -> None:
         if item.key not in context:

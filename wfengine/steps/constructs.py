@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import multiprocessing
 import os
 import pickle
 import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import frozen
 
 from wfengine.errors import WorkflowDefinitionError
+from wfengine.patterns.containing import contained
 from wfengine.steps.calls import Call, calling
 from wfengine.steps.errors import ended
 from wfengine.steps.processes import run_in_process
@@ -55,15 +55,10 @@ class Construct:
             return run_in_process(self._packed(work, call), call, self.context)
         before = calling.set(call)
         try:
-            found = work()
-        except (Exception, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            raise ended(call, error) from error
+            found = contained(work, partial(ended, call))
         finally:
             calling.reset(before)
-        is_awaitable = found is not None and inspect.isawaitable(found)
-        return _awaited(found, call) if is_awaitable else found
+        return _awaited(found, call) if hasattr(found, "__await__") else found
 
     def _packed(self, work: Work, call: Call) -> bytes:
         try:
@@ -99,20 +94,7 @@ class Construct:
 
 async def _awaited(found: Any, call: Call) -> Any:
     calling.set(call)
-    try:
-        return await found
-    except (Exception, KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:
-        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
-            raise
-        raise ended(call, error) from error
-
-
-def _is_cancelled() -> bool:
-    """Return whether somebody outside has cancelled what awaits, and not the function itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return await found
 
 
 def _can_be_pickled(values: Sequence[Any]) -> bool:
