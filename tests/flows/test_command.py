@@ -36,6 +36,13 @@ template = FlowTemplate("doubling", inputs=[TaskDataItem("text", str)])
 template.add_task(Parse()).add_task(Wait(), retries=1).add_task(Double())
 empty = FlowTemplate("empty")
 '''
+ANOTHER_TASK = """
+class Last(Task):
+    def run(self, context):
+        return context
+
+template.add_task(Last())
+"""
 ROWS = "text\n1\nx\n3\n"
 TARGET = "flow.py:template"
 STORE = ["--store", "sqlite:///runs.db"]
@@ -116,3 +123,26 @@ def test_a_flow_of_a_runner_is_shown_drawn_and_resumed(folder, monkeypatch):
         assert (flow.status, flow.not_before) == (FlowStatus.SUCCEEDED, None)
         assert flow.context.get("doubled") == 42
         assert runner.run_due() == []
+
+
+def test_flows_of_a_template_that_has_changed_go_on_but_not_those_that_wait(folder, monkeypatch):
+    monkeypatch.chdir(folder.path)
+    with FlowRunner("sqlite:///runs.db") as runner:
+        namespace = {}
+        exec(FLOW, namespace)
+        template = namespace["template"]
+        failed = runner.schedule_flow(template, {"text": "21"})
+        runner.run_flow()
+        ids = {
+            FlowStatus.SUCCEEDED: failed,
+            FlowStatus.CREATED: runner.service.create_flow_execution(template, {"text": "1"}).id,
+            FlowStatus.SCHEDULED: runner.schedule_flow(template, {"text": "2"}),
+        }
+        folder.write(flow_py=f"{FLOW}{ANOTHER_TASK}", ready="")
+        done = folder.wfengine("resume", TARGET, "--json", *STORE)
+        assert done.status == 0, done.err
+        assert json.loads(done.out)["run"] == failed
+        assert "the definition has changed" in done.err
+        found = {runner.service.get_flow_execution(each).status: each for each in ids.values()}
+        assert found == ids
+        assert runner.service.get_flow_execution(failed).context.get("doubled") == 42

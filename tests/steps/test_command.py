@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from ..cli import support
 from ..cli.support import Folder
 
 JOBS = """
@@ -70,6 +71,47 @@ def test_the_run_is_listed_and_shown_and_drawn(folder):
     assert drawn.status == 0, drawn.err
     assert {"extract", "read", "publish"} <= set(re.findall(r"\w+", drawn.out))
     assert folder.wfengine("check", "jobs.py:flow").status == 0
+
+
+@pytest.mark.parametrize("run_id", [None, "may"])
+def test_a_flow_that_has_changed_goes_on_where_it_keeps_its_runs(tmp_path, run_id):
+    jobs = JOBS.replace('Sequent("jobs",', f'Sequent("jobs", run_id={run_id!r},')
+    folder = Folder(tmp_path).write(jobs_py=jobs.replace("runs.db", "jobs.db"))
+    assert folder.run("jobs.py:flow", "--quiet").status == 1
+    (folder / "ready").touch()
+    changed = JOBS.replace("runs.db", "jobs.db").replace(
+        "if __name__", 'flow.add_step("tell", note)\n\nif __name__'
+    )
+    folder.write(jobs_py=changed)
+    planned = folder.wfengine("resume", "jobs.py:flow", "--dry-run")
+    assert planned.status == 0, planned.err
+    assert "the definition has changed" in planned.out
+    done = folder.wfengine("resume", "jobs.py:flow", "--json")
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert found["status"] == "COMPLETED"
+    assert sorted(log_of(folder)[2:]) == ["publish 1", "tell 1"]
+    assert not (folder / "runs.db").exists()
+    left = folder.wfengine("resume", "jobs.py:flow")
+    assert left.out == "No run of jobs.py:flow is left to go on with.\n"
+    again = folder.wfengine("restart", "jobs.py:flow", "--json")
+    assert (again.status, json.loads(again.out)["run"]) == (0, found["run"])
+
+
+def test_runs_of_another_flow_are_not_taken_up(folder):
+    folder.write(jobs_py=JOBS.replace('"jobs"', '"other jobs"'), ready="")
+    done = folder.wfengine("resume", "jobs.py:flow")
+    assert (done.status, log_of(folder)) == (0, ["extract_read 1.1", "extract_read 1.2"])
+    assert "No run of jobs.py:flow is left to go on with, but of jobs." in done.out
+
+
+def test_a_store_that_is_named_counts_and_not_that_of_the_flow(folder, monkeypatch):
+    folder.write(ready="")
+    monkeypatch.setitem(support.ENVIRONMENT, "WFENGINE_STORE", "sqlite:///none.db")
+    refused = folder.wfengine("resume", "jobs.py:flow")
+    assert (refused.status, refused.out) == (2, "")
+    assert "there is no store at sqlite:///none.db" in refused.err
+    assert folder.wfengine("resume", "jobs.py:flow", *STORE).status == 0
 
 
 @pytest.mark.parametrize("store", [[], STORE])

@@ -49,6 +49,19 @@ def test_what_failed_and_what_follows_is_done_and_nothing_else(empty, sending):
     assert empty.store.run(flow.uuid).status is WorkflowStatus.COMPLETED
 
 
+def test_a_flow_that_has_changed_since_is_known_by_the_name_of_its_runs(empty, sending):
+    flow, problems, did = sending
+    changed = Sequent("sending", store=empty.store, config={"task_construct": "inline"})
+    changed.add_step("tell all", lambda: did.append("tell all"))
+    for step in flow.steps.values():
+        changed.add_step(step.name, step.work and step.work.func, repeats=step.rounds and [1, 2])
+    changed.steps["pack"].add_step("wrap", lambda: did.append("wrap"))
+    empty.store.definitions.add("the post", changed)
+    problems.clear()
+    assert "Completed" in resume(empty, flow.uuid)
+    assert sorted(did) == ["send 1", "tell 1", "tell all"]
+
+
 @pytest.mark.parametrize("how", ["resume", "restart"])
 def test_a_failure_is_tried_again_from_its_own_page(empty, sending, how):
     flow, problems, did = sending

@@ -30,6 +30,7 @@ __all__ = [
     "OfRun",
     "Quiet",
     "Run",
+    "StoreOfTarget",
     "StoreUrl",
     "Target",
     "Yes",
@@ -67,6 +68,17 @@ StoreUrl = Annotated[
         envvar="WFENGINE_STORE",
         metavar="URL",
         help="The database with the runs, as sqlite:///runs.db or postgresql+psycopg://host/name.",
+    ),
+]
+StoreOfTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="WFENGINE_STORE",
+        metavar="URL",
+        help="The database with the runs, as sqlite:///runs.db or postgresql+psycopg://host/name; "
+        "by default that of a flow of steps, else sqlite:///runs.db.",
+        show_default=False,
     ),
 ]
 Action = Annotated[

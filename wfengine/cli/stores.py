@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import exists, make_url, select
+from sqlalchemy import and_, exists, make_url, or_, select
 from sqlalchemy.exc import ArgumentError
 
-from wfengine.cli.options import read_on_command, store_option
+from wfengine.cli.options import DEFAULT_STORE, read_on_command, store_option
 from wfengine.cli.outputs import OUTPUT_DIR, store_outputs, take_up_outputs
 from wfengine.cli.records import Record
 from wfengine.definitions import fingerprint, load, registry
@@ -42,6 +42,7 @@ __all__ = [
     "opened",
     "others",
     "run_of_token",
+    "store_of",
     "take_up",
     "unfinished",
     "why_not",
@@ -126,15 +127,45 @@ def _beginning_with(store: Store, text: str) -> list[str]:
         return list(session.scalars(query))
 
 
+def store_of(target: str, url: str | None) -> str:
+    """Return the URL of the store that a command works with.
+
+    :param url: what was named, if anything was; else it is where a target keeps its own runs.
+    :raises WorkflowDefinitionError: for a target that there is not.
+    """
+    if url is not None:
+        return url
+    runs = registry.runs(target)
+    return DEFAULT_STORE if runs is None or runs.place is None else runs.place
+
+
 def latest_run(store: Store, target: str) -> str:
     """Return the latest run of a target.
 
     :raises UnknownRunError: when there is none.
     """
-    found = store.latest(name=target)
+    query = select(Workflow.uuid).where(_is_of(store, target)).order_by(Workflow.id.desc()).limit(1)
+    with store.session() as session:
+        found = session.scalar(query)
     if found is None:
         raise UnknownRunError(f"there is no run of {target} in {store}{others(store)}")
-    return found.uuid
+    return found
+
+
+def _is_of(store: Store, target: str) -> Any:
+    """Return the condition for runs of a target: those of its name, and those of its own names.
+
+    Of the latter, not those that nobody has begun, or that wait for their time.
+    """
+    runs, is_whole = registry.runs(target), Workflow.parent_id.is_(None)
+    if runs is None:
+        return and_(is_whole, Workflow.name == target)
+    with store.session() as session:
+        query = select(Workflow.name).where(is_whole, Workflow.style == runs.style).distinct()
+        names = [name for name in session.scalars(query) if runs.is_name(name)]
+    has_begun = Workflow.status != WorkflowStatus.NEW.name
+    own = and_(Workflow.style == runs.style, Workflow.name.in_(names), has_begun)
+    return and_(is_whole, or_(Workflow.name == target, and_(own, Workflow.due.is_(None))))
 
 
 def run_of_token(store: Store, token_id: int) -> str:
@@ -173,13 +204,11 @@ def take_up(store: Store, target: str, uuid: str) -> DbWorkflowEngine:
     """
     eng = engine_class(target).from_uuid(uuid, store=store, definition=target)
     run = store.run(uuid)
-    if run.name != target and run.fingerprint != fingerprint(eng.callbacks.get()):
-        advice = (
-            "name that"
-            if is_target(run.name)
-            else "if that has changed since the run was begun, the program that began it can go on "
-            "with it"
-        )
+    runs = registry.runs(target)
+    is_own = runs is not None and runs.has(run.name, store.summary(uuid).style)
+    is_same = run.name == target or is_own
+    if not is_same and run.fingerprint != fingerprint(eng.callbacks.get()):
+        advice = "name that" if is_target(run.name) else "name the file and the flow that began it"
         raise WorkflowDefinitionError(
             f"run {uuid} is one of {run.name}, and not of {target}: {advice}"
         )
@@ -239,8 +268,7 @@ def unfinished(store: Store, target: str) -> list[str]:
     """Return the runs of a target that are not over, the latest first."""
     query = (
         select(Workflow.uuid)
-        .where(Workflow.name == target, Workflow.parent_id.is_(None))
-        .where(Workflow.status != WorkflowStatus.COMPLETED.name)
+        .where(_is_of(store, target), Workflow.status != WorkflowStatus.COMPLETED.name)
         .order_by(Workflow.id.desc())
     )
     with store.session() as session:
@@ -252,7 +280,7 @@ def failed_run(store: Store, target: str) -> str | None:
     has_failed = WorkflowObject.status == ObjectStatus.ERROR.name
     query = (
         select(Workflow.uuid)
-        .where(Workflow.name == target, Workflow.parent_id.is_(None))
+        .where(_is_of(store, target))
         .where(exists().where(WorkflowObject.workflow_id == Workflow.id, has_failed))
         .order_by(Workflow.id.desc())
         .limit(1)

@@ -26,7 +26,7 @@ EXAMPLES = "path/to/file.py:attribute or package.module:attribute"
 
 
 def load(target: str) -> Any:
-    """Import what a target names and return it.
+    """Import what a target names and return it; of an object of an authoring style, its definition.
 
     The folder of a file, and for a module the current folder, go to the front of ``sys.path`` as
     they do for ``python file.py`` and ``python -m module``, so that what lies beside can be
@@ -39,7 +39,7 @@ def load(target: str) -> Any:
     >>> load("wfengine.patterns:EMPTY_CALL").__name__
     'EMPTY_CALL'
     """
-    return import_target(target)[1]
+    return compiled(import_target(target)[1])
 
 
 def is_target(name: str) -> bool:
@@ -55,10 +55,7 @@ def _is_file(source: str) -> bool:
 
 
 def import_target(target: str) -> tuple[ModuleType, Any]:
-    """Return the module that a target names, imported as :func:`load` does, and the attribute.
-
-    Of an attribute that is an object of an authoring style, its definition.
-    """
+    """Return the module that a target names, imported as :func:`load` does, and the attribute."""
     source, colon, attribute = target.rpartition(":")
     if not colon or not attribute.isidentifier():
         named = target.removesuffix(":")
@@ -72,7 +69,7 @@ def import_target(target: str) -> tuple[ModuleType, Any]:
         raise WorkflowDefinitionError(
             f"there is no {attribute!r} in {source}{_meant(attribute, _public_names(module))}"
         ) from None
-    return module, compiled(found)
+    return module, found
 
 
 def _load_module(name: str) -> ModuleType:

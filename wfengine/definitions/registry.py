@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from wfengine.callbacks import Callbacks, Definition, cannot_be_called, clean
 from wfengine.definitions.contents import callables_in, module_of
 from wfengine.definitions.loading import import_target, is_target
-from wfengine.definitions.styles import METHOD, compiled
+from wfengine.definitions.styles import Runs, compiled, is_of_style, runs_of
 from wfengine.engine import GenericWorkflowEngine
 from wfengine.errors import WorkflowDefinitionError, WorkflowError
 
@@ -137,6 +137,15 @@ class Registry:
         entry = self._known(name) if isinstance(name, str) else None
         return None if entry is None else entry.definition()
 
+    def runs(self, name: str) -> Runs | None:
+        """Return what is known of the runs that have names of their own; None where none do.
+
+        :raises WorkflowDefinitionError: as :meth:`find`.
+        """
+        entry = self._known(check_name(name)) or self._import(name)
+        entry.definition()
+        return entry.runs
+
     def names(self) -> list[str]:
         """Return all names, of entry points too, in their order; not what was only imported."""
         return sorted({*self._added, *entry_points(group=GROUP).names})
@@ -189,7 +198,10 @@ class _Entry:
     def __init__(self, name: str, found: Any, module: ModuleType | None = None) -> None:
         self.name = name
         self.found = found
-        self.modules = {module, module_of(found)} if callable(found) else {module}
+        is_users = callable(found) and not is_of_style(found)
+        self.modules = {module, module_of(found)} if is_users else {module}
+        self.runs: Runs | None = None
+        """Of an object of a style that begins runs itself, what it tells of them."""
         self._definition: Definition | None = None
         self._making = RLock()
         self._is_being_made = False
@@ -207,6 +219,7 @@ class _Entry:
         self._is_being_made = True
         try:
             made = self.found() if _is_factory(self.found) else self.found
+            self.runs = runs_of(made)
             return _as_definition(compiled(made))
         except Exception as error:
             raise _cannot_be_made(self.name, error) from error
@@ -246,7 +259,7 @@ def _of_engine(eng: GenericWorkflowEngine) -> Any:
 
 def _is_factory(found: Any) -> bool:
     """Return whether it is to be called for the definition, and is not itself a task."""
-    if isinstance(found, type | list) or not callable(found) or hasattr(type(found), METHOD):
+    if isinstance(found, type | list) or not callable(found) or is_of_style(found):
         return False
     return bool(cannot_be_called(found)) and not cannot_be_called(found, ())
 

@@ -10,15 +10,12 @@ from typing import Any, Self
 from wfengine.errors import UnknownRunError
 from wfengine.flows.errors import FlowError, FlowStatusError, UnknownFlowError
 from wfengine.flows.executions import FlowExecution, TaskExecution, attempts_of
-from wfengine.flows.status import STORED_AS, FlowStatus, check_move
+from wfengine.flows.status import STORED_AS, STYLE, FlowStatus, check_move
 from wfengine.flows.templates import FlowTemplate
 from wfengine.store import Store, scheduling
 from wfengine.store.policy import Policy
 
-__all__ = ["STYLE", "FlowRepository", "PersistenceMode"]
-
-STYLE = "flow"
-"""What the store has as the style of the runs that are flows."""
+__all__ = ["FlowRepository", "PersistenceMode"]
 
 DEFAULT_STORE = "sqlite:///runs.db"
 

@@ -21,9 +21,9 @@ from wfengine.errors import (
 )
 from wfengine.flows.errors import FlowError
 from wfengine.flows.executions import FlowExecution
-from wfengine.flows.repository import STYLE, FlowRepository, PersistenceMode
+from wfengine.flows.repository import FlowRepository, PersistenceMode
 from wfengine.flows.service import FlowService
-from wfengine.flows.status import STORED_AS, FlowStatus
+from wfengine.flows.status import STORED_AS, STYLE, FlowStatus
 from wfengine.flows.templates import FlowTemplate
 from wfengine.store import Store, scheduling
 from wfengine.store.control import REFUSED

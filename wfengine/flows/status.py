@@ -9,7 +9,19 @@ from attrs import frozen
 from wfengine.flows.errors import FlowStatusError
 from wfengine.status import WorkflowStatus
 
-__all__ = ["MOVES", "STORED_AS", "FlowStatus", "StoredAs", "TaskStatus", "check_move", "status_of"]
+__all__ = [
+    "MOVES",
+    "STORED_AS",
+    "STYLE",
+    "FlowStatus",
+    "StoredAs",
+    "TaskStatus",
+    "check_move",
+    "status_of",
+]
+
+STYLE = "flow"
+"""What the store has as the style of the runs that are flows."""
 
 
 class FlowStatus(Enum):

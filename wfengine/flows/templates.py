@@ -11,10 +11,12 @@ from attrs import frozen
 
 from wfengine.callbacks import Definition, clean
 from wfengine.definitions.registry import check_name
+from wfengine.definitions.styles import Runs
 from wfengine.errors import WorkflowDefinitionError
 from wfengine.flows.attempts import Attempts, Step
 from wfengine.flows.context import ExecutionContext
 from wfengine.flows.errors import FlowError
+from wfengine.flows.status import STYLE
 from wfengine.flows.tasks import Task, TaskDataItem
 
 __all__ = ["FlowTemplate"]
@@ -159,6 +161,10 @@ class FlowTemplate:
     def __wfengine_definition__(self) -> Definition:
         """Return the definition, for whoever takes one; see :mod:`wfengine.definitions.styles`."""
         return self.definition
+
+    def __wfengine_runs__(self) -> Runs:
+        """Return by what the runs are known that are its flows."""
+        return Runs(STYLE, self.name.__eq__)
 
     def __repr__(self) -> str:
         names = ", ".join(task.name for task in self._tasks)

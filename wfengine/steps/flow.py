@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from wfengine.definitions import fingerprint
 from wfengine.definitions.registry import check_name
+from wfengine.definitions.styles import Runs
 from wfengine.engine import GenericWorkflowEngine
 from wfengine.errors import StopRequested, WorkflowAPIError, WorkflowDefinitionError
 from wfengine.status import WorkflowStatus
@@ -230,6 +231,13 @@ class Sequent(Container):
     def __wfengine_definition__(self) -> Any:
         """Return the definition that the flow comes to."""
         return self._compiled()
+
+    def __wfengine_runs__(self) -> Runs:
+        """Return by what its runs are known, and where they are."""
+        place = self._place
+        if place is not None and not isinstance(place, str):
+            place = place.database.url.render_as_string(hide_password=False)
+        return Runs(STYLE, self._is_own_name, place)
 
     def _compiled(self) -> Any:
         """Return the definition, which is made again when something was added."""

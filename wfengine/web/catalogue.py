@@ -6,6 +6,7 @@ Nothing is imported because a row of the store, or a request, names it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -97,9 +98,20 @@ class Catalogue:
         for name in (given, run.name):
             if isinstance(name, str) and name in names:
                 return name
-        if run.fingerprint is None:
-            return None
+        owner = self._owner_of(run, names)
+        if owner is not None or run.fingerprint is None:
+            return owner
         return next((name for name in names if self._mark(name) == run.fingerprint), None)
+
+    def _owner_of(self, run: RunRecord, names: Sequence[str]) -> str | None:
+        """Return the name of what begins runs itself, under names such as this one has."""
+        style = self._store.summary(run.uuid).style
+        for name in names:
+            with suppress(WorkflowDefinitionError):  # of one that cannot be imported
+                runs = self._store.definitions.runs(name)
+                if runs is not None and runs.has(run.name, style):
+                    return name
+        return None
 
     def _mark(self, name: str) -> str | None:
         """Return the fingerprint of a definition; it is made once, unless it cannot be made."""
@@ -118,10 +130,8 @@ class Catalogue:
         """
         target = run.name if is_target(run.name) else "path/to/file.py:attribute"
         return (
-            f"The definition of this run, {run.name[:200]!r}, is not known to this console. If it "
-            "was named when the console was started, it has changed since the run was begun, and "
-            "the program that began the run can go on with it. Else begin the console with its "
-            f"name: {console_command(target, str(self._store))}"
+            f"The definition of this run, {run.name[:200]!r}, is not known to this console. Begin "
+            f"the console with its name: {console_command(target, str(self._store))}"
         )
 
     def begin(self, name: str) -> DbWorkflowEngine:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from wfengine.cli.going_on import GoingOn, noted
-from wfengine.cli.options import DEFAULT_STORE, AsJson, By, Quiet, StoreUrl, Target, users_errors
-from wfengine.cli.stores import failed_count, find_run, latest_run, opened, take_up
+from wfengine.cli.options import AsJson, By, Quiet, StoreOfTarget, Target, users_errors
+from wfengine.cli.stores import failed_count, find_run, latest_run, opened, store_of, take_up
 from wfengine.cli.tables import print_json_lines
 
 __all__ = ["restart"]
@@ -52,7 +52,7 @@ def restart(  # noqa: PLR0913, PLR0917 - each is an option
     ] = None,
     by: By = None,
     quiet: Quiet = False,
-    store: StoreUrl = DEFAULT_STORE,
+    store: StoreOfTarget = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a stored run again, by default from its first token and task.
@@ -73,8 +73,8 @@ goes on without that. In Python: eng.restart("first", "first").
     0 when it ran, 1 when a token failed or an error ended it, 2 when there is something wrong \
 with the command, 130 after Ctrl-C.
     """
-    going = GoingOn(store, target, quiet, as_json)
-    with users_errors(), opened(store) as kept:
+    with users_errors(), opened(url := store_of(target, store)) as kept:
+        going = GoingOn(url, target, quiet, as_json)
         uuid = find_run(kept, run) if run else latest_run(kept, target)
         eng = take_up(kept, target, uuid)
         status = going.run(

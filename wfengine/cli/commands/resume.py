@@ -9,14 +9,13 @@ from rich.console import Console
 
 from wfengine.cli.going_on import GoingOn, noted
 from wfengine.cli.options import (
-    DEFAULT_STORE,
     FAILED,
     INTERRUPTED,
     AsJson,
     By,
     DryRun,
     Quiet,
-    StoreUrl,
+    StoreOfTarget,
     Target,
     resume_command,
     users_errors,
@@ -31,6 +30,7 @@ from wfengine.cli.stores import (
     needs_input,
     opened,
     others,
+    store_of,
     take_up,
     unfinished,
     why_not_all,
@@ -55,7 +55,7 @@ def resume(  # noqa: PLR0913, PLR0917 - each is an option
             show_default=False,
         ),
     ] = None,
-    store: StoreUrl = DEFAULT_STORE,
+    store: StoreOfTarget = None,
     dry_run: DryRun = False,
     renamed: Renamed = None,
     failure: Annotated[
@@ -93,19 +93,20 @@ def resume(  # noqa: PLR0913, PLR0917 - each is an option
     0 when the runs went on, 1 when one of them, or a token, failed, 2 when there is something \
 wrong with the command, 130 after Ctrl-C.
     """
-    going, statuses = GoingOn(store, target, quiet, as_json), list[int]()
-    with users_errors(), opened(store) as kept:
+    statuses = list[int]()
+    with users_errors(), opened(url := store_of(target, store)) as kept:
+        going = GoingOn(url, target, quiet, as_json)
         _check(run, failure, skip, dry_run)
         new_names = names(renamed)
         uuids = [find_run(kept, run)] if run else list(reversed(unfinished(kept, target)))
         if not uuids:
             check_target(target)
             if not as_json:
-                _print_none_left(going.console, kept, target, store)
+                _print_none_left(going.console, kept, target, url)
         for uuid in uuids:
             eng = take_up(kept, target, uuid)
             if dry_run:
-                statuses.append(_plan(going, eng, store, new_names))
+                statuses.append(_plan(going, eng, new_names))
                 continue
             statuses.append(_go_on(kept, going, eng, new_names, failure, skip, by))
             if statuses[-1] == INTERRUPTED:
@@ -179,7 +180,7 @@ def _whole(eng: Any, renamed: dict[str, str]) -> int | None:
     return int(plan.tokens + max(rest, 0))
 
 
-def _plan(going: GoingOn, eng: Any, url: str, renamed: dict[str, str]) -> int:
+def _plan(going: GoingOn, eng: Any, renamed: dict[str, str]) -> int:
     """Say what would be done with one run, and return the exit status."""
     try:
         plan = eng.resume(dry_run=True, renamed=renamed, stop_on_halt=False, stop_on_error=False)
@@ -191,7 +192,7 @@ def _plan(going: GoingOn, eng: Any, url: str, renamed: dict[str, str]) -> int:
         found = {"run": eng.uuid, "tokens": plan.tokens, "goes_on_at": plan.goes_on_at}
         going.results.append({**found, "drift": drift})
     else:
-        _print_plan(going.console, eng, plan, url)
+        _print_plan(going.console, eng, plan, going.url)
     return FAILED if plan.drift is not None and plan.drift.is_refused else 0
 
 

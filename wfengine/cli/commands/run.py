@@ -30,7 +30,7 @@ from wfengine.cli.sources import Format, Source
 from wfengine.cli.tally import Tally
 from wfengine.cli.tracebacks import users_traceback
 from wfengine.definitions.loading import import_target
-from wfengine.definitions.styles import METHOD
+from wfengine.definitions.styles import compiled, is_of_style
 from wfengine.errors import (
     StoreError,
     WorkflowAPIError,
@@ -236,14 +236,13 @@ class RunCommand:
     def _load(self) -> Any:
         """Return what the target names: a flow of steps itself, of another style the definition."""
         try:
-            module, found = import_target(self.target)
+            _, found = import_target(self.target)
+            return found if _is_flow_of_steps(found) else compiled(found)
         except WorkflowDefinitionError as error:
             cause = error.__cause__
             if isinstance(cause, Exception) and not isinstance(cause, WorkflowError):
                 typer.echo(users_traceback(cause), err=True)
             self._refuse(str(error))
-        named = getattr(module, self.target.rpartition(":")[2])
-        return named if _is_flow_of_steps(named) else found
 
     def _source(self) -> Source:
         path = self.input_
@@ -306,7 +305,7 @@ class RunCommand:
 
 
 def _is_flow_of_steps(found: Any) -> bool:
-    if not hasattr(type(found), METHOD):
+    if not is_of_style(found):
         return False
     from wfengine.steps import Sequent
 
