@@ -176,8 +176,7 @@ def test_what_nobody_confirms_is_not_deleted(parcels):
     assert "Nothing was changed." in terminal.shown
     with Terminal(parcels, uuid, command="delete") as terminal:
         terminal.until("with 5 tokens?")
-        terminal.press_ctrl_c()
-        assert terminal.end() == 130
+        assert terminal.break_off() == 130
     assert "Nothing was changed." in terminal.shown
     assert runs(parcels).keys() == before.keys()
 

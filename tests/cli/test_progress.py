@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 from queue import Queue
 from threading import enumerate as enumerate_threads
 
@@ -19,6 +20,9 @@ from wfengine.cli.sources import Source
 from wfengine.cli.tally import Tally
 
 from .support import ENVIRONMENT, MODULE, PATIENCE
+
+SOON = 10
+"""Seconds in which a program that was told to end has ended, if it has noticed."""
 
 # Makes the terminal on standard input the one whose Ctrl-C reaches this process.
 IN_A_TERMINAL = """
@@ -68,6 +72,17 @@ class Terminal:
         except OSError:
             pass  # a terminal whose program has ended
         return self.process.wait(PATIENCE)
+
+    def break_off(self):
+        """Press Ctrl-C until it ends, and return the exit status.
+
+        Python notices one that comes just before it waits for input when that wait is over.
+        """
+        while self.process.poll() is None:
+            self.press_ctrl_c()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(SOON)
+        return self.end()
 
     def press_ctrl_c(self):
         os.write(self.ours, b"\x03")
