@@ -50,9 +50,10 @@ def test_a_run_is_due_when_its_time_has_come_and_is_begun_once(store):
     assert due_now(store) == [second.uuid, first.uuid]
     assert store.runs(waits=True).total == 2
     late = engine_of(store, first)
-    assert scheduling.run_due(engine_of(store, first)) is True
+    eng = engine_of(store, first)
+    scheduling.run_taken(eng, scheduling.take_due(eng))
     assert due_now(store) == [second.uuid]
-    assert scheduling.run_due(late) is False
+    assert scheduling.take_due(late) is None
     (token,) = store.tokens(first.uuid)
     assert (token.data, token.status) == ({"n": 2}, ObjectStatus.COMPLETED)
 
@@ -82,7 +83,7 @@ def test_what_somebody_has_is_not_begun_moved_or_refused(store):
     holder = engine_of(store, run)
     holder.recorder.lease = store.take(run, lambda request: None)
     with pytest.raises(LeaseHeldError):
-        scheduling.run_due(engine_of(store, run))
+        scheduling.take_due(engine_of(store, run))
     assert scheduling.move(store, run, RUNNING, waited=True, due=None) is False
     assert scheduling.refuse(store, run, ValueError()) is False
     store.give_back(holder.recorder)
@@ -104,7 +105,7 @@ def test_what_cannot_go_on_says_so_while_it_is_due(store):
     done = store.run(run.uuid)
     assert scheduling.move(store, done, done.status, waited=False, due=1.0)
     with pytest.raises(WorkflowObjectStatusError, match="nothing left to do"):
-        scheduling.run_due(engine_of(store, run))
+        scheduling.take_due(engine_of(store, run))
 
 
 def test_a_run_is_there_with_its_tokens_or_not_at_all(store):

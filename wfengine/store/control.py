@@ -373,10 +373,13 @@ def _abandoned(
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield the uuid and the name of runs whose owner has died, and whether they were to stop.
 
-    Those that somebody had and whose status is none are among them, to be told of.
+    Those that had the fewest owners come first: a run that kills whoever takes it up keeps the
+    others waiting once, and not for ever. Those that somebody had and whose status is none are
+    among them, to be told of.
     """
-    table, last = store.models.workflow.__table__, 0
-    columns = (table.c.id, table.c.uuid, table.c.name, table.c.lease_owner)
+    table = store.models.workflow.__table__
+    owners = table.c.lease_token
+    columns = (table.c.id, table.c.uuid, table.c.name, table.c.lease_owner, owners)
     is_begun = table.c.status == WorkflowStatus.RUNNING.name
     damaged = set(values_of(store, table.c.status)) - WorkflowStatus.__members__.keys()
     query = select(
@@ -393,16 +396,18 @@ def _abandoned(
         query = query.where(is_named(table, names))
     if style is not None:
         query = query.where(table.c.style == style)
+    page = query = query.order_by(owners, table.c.id).limit(PAGE)
     while True:
-        page = query.where(table.c.id > last)
         with store.explaining(), store.database.reading() as connection:
-            rows = connection.execute(page.order_by(table.c.id).limit(PAGE)).all()
+            rows = connection.execute(page).all()
         if not rows:
             return
         now = store.clock()
         left = (row for row in rows if _is_left(row, now))
         yield from ((row.uuid, row.name, bool(row.stops and row.is_begun)) for row in left)
-        last = rows[-1].id
+        last = rows[-1]
+        is_alike = (owners == last.lease_token) & (table.c.id > last.id)
+        page = query.where((owners > last.lease_token) | is_alike)
 
 
 def _is_left(row: Any, now: float) -> bool:

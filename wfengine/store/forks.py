@@ -21,6 +21,7 @@ from wfengine.store.records import RunRecord, path_text, position_of
 from wfengine.store.retention import is_being_deleted
 from wfengine.store.serialization import text_of
 from wfengine.store.steps import HALTED
+from wfengine.store.views import exact
 
 if TYPE_CHECKING:
     from wfengine.store.store import Store
@@ -170,6 +171,7 @@ def _write(
         insert(table).values(
             uuid=uuid,
             name=run.name,
+            style=connection.execute(select(table.c.style).where(table.c.id == run.id)).scalar(),
             fingerprint=run.fingerprint,
             status=WorkflowStatus.HALTED.name,
             token_pos=0,
@@ -179,7 +181,7 @@ def _write(
             options=options,
             forked_from=token_id,
             lease_token=0,
-            created=now,
+            created=exact(now),
         )
     )
     run_id = connection.execute(select(table.c.id).where(table.c.uuid == uuid)).scalar_one()

@@ -308,9 +308,12 @@ class Journal(TokenNotes):
 
     def _end_well(self) -> None:
         damaged, self._damaged = self._damaged, []
-        self._end(None)
-        if damaged:
-            raise together(f"{len(damaged)} tokens have damaged rows", damaged)
+        if not damaged:
+            self._end(None)
+            return
+        problem = together(f"{len(damaged)} tokens have damaged rows", damaged)
+        self._end(None, problem)
+        raise problem
 
     def close(self) -> None:
         """Give back a run of which nothing is to be done; its tokens tell its status."""
@@ -328,7 +331,13 @@ class Journal(TokenNotes):
                 self.store.keeper.drop(self.lease)
                 self.lease = None
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None, problem: Exception | None = None) -> None:
+        """Write down how the run has ended, and give it back.
+
+        :param error: what has broken it off.
+        :param problem: what is wrong with tokens that were left out of a run that has come to its
+            end; it has failed then.
+        """
         self._is_running = False
         self.writer.lease = self.lease  # which may have been taken a moment before the error
         self._writes.keep()
@@ -337,9 +346,11 @@ class Journal(TokenNotes):
             self._note_end()
         try:
             if self.lease is not None and not isinstance(error, LeaseLostError):
-                self._tell_parent(
-                    self.writer.write_end(self._take_pending(), self._status(error), error)
-                )
+                status = self._status(error)
+                if status is None and problem is not None:
+                    status = WorkflowStatus.ERROR
+                end = self.writer.write_end(self._take_pending(), status, error or problem)
+                self._tell_parent(end)
         finally:
             self.writer.close()
             if self.run.root_id is None and self.lease is not None:

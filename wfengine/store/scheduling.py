@@ -16,9 +16,10 @@ from wfengine.store.records import RunRecord
 
 if TYPE_CHECKING:
     from wfengine.store.journal import Journal
+    from wfengine.store.resuming import Plan
     from wfengine.store.store import Store
 
-__all__ = ["due_runs", "is_waiting", "move", "refuse", "run_due"]
+__all__ = ["due_runs", "is_waiting", "move", "refuse", "run_taken", "take_due"]
 
 PAGE = 100
 """How many runs are read at a time."""
@@ -76,26 +77,29 @@ def is_waiting(store: Store, run: RunRecord) -> bool:
     return due is not None
 
 
-def run_due(eng: Any) -> bool:
-    """Run what has become due; return False when others have run it meanwhile.
-
-    What comes out of its tasks is raised.
+def take_due(eng: Any) -> Plan | None:
+    """Take a run that has become due; return what is to be done, None if others were faster.
 
     :param eng: an engine for that run, from ``from_uuid``.
     :raises LeaseHeldError: when others are running it.
+    :raises WorkflowError: when it cannot be begun.
     """
     journal: Journal = eng.recorder
     try:
-        plan = eng._plan()
+        plan: Plan = eng._plan()
     except WorkflowError:
         if is_waiting(journal.store, journal.run):
             raise
-        return False
+        return None
     if not is_waiting(journal.store, journal.run):
         journal.store.give_back(journal)
-        return False
+        return None
+    return plan
+
+
+def run_taken(eng: Any, plan: Plan) -> None:
+    """Run what :func:`take_due` has taken; what comes out of its tasks is raised."""
     drive(eng._resume(plan))
-    return True
 
 
 def refuse(store: Store, run: RunRecord, error: BaseException) -> bool:

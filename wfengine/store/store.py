@@ -226,7 +226,7 @@ class Store:
             "text": self.types.dumps(extra_data or {}, "extra_data"),
             "options": options,
             "lease_token": 0,
-            "created": self.clock(),
+            "created": views.exact(self.clock()),
             **columns,
         }
         with self.explaining(), self.database.writing() as connection:
@@ -253,7 +253,7 @@ class Store:
             "fingerprint": mark,
             "name": name,
             "skeleton": skeleton(definition),
-            "created": self.clock(),
+            "created": views.exact(self.clock()),
         }
         try:
             with connection.begin_nested():

@@ -267,6 +267,11 @@ def moment_of(seconds: Any) -> datetime | None:
         return None
 
 
+def exact(seconds: float) -> float:
+    """Return a time as whole microseconds, so that :func:`moment_of` tells it as it is stored."""
+    return round(seconds, 6)
+
+
 def plain_of(text: Any, row: str) -> Any:
     """Return the structure of a stored document.
 
