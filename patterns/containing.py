@@ -7,8 +7,10 @@ around the call as well, as if somebody had ended the whole program, or the task
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Generator
 from typing import Any
+
+from attrs import frozen
 
 __all__ = ["contained"]
 
@@ -27,18 +29,30 @@ def contained(call: Callable[[], Any], as_failure: AsFailure) -> Any:
         raise
     except BaseException as error:
         raise as_failure(error) from error
-    return _awaited(found, as_failure) if hasattr(found, "__await__") else found
+    return _Contained(found, as_failure) if hasattr(found, "__await__") else found
 
 
-async def _awaited(found: Awaitable[Any], as_failure: AsFailure) -> Any:
-    try:
-        return await found
-    except (Exception, KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:
-        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+@frozen(eq=False)
+class _Contained:
+    """Something to await; nobody has to, if it is closed."""
+
+    found: Any
+    as_failure: AsFailure
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        try:
+            return (yield from self.found.__await__())
+        except (Exception, KeyboardInterrupt, GeneratorExit):
             raise
-        raise as_failure(error) from error
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            raise self.as_failure(error) from error
+
+    def close(self) -> None:
+        """Let it go without awaiting it."""
+        if hasattr(self.found, "close"):
+            self.found.close()
 
 
 def _is_cancelled() -> bool:

@@ -146,3 +146,18 @@ def test_flows_of_a_template_that_has_changed_go_on_but_not_those_that_wait(fold
         found = {runner.service.get_flow_execution(each).status: each for each in ids.values()}
         assert found == ids
         assert runner.service.get_flow_execution(failed).context.get("doubled") == 42
+
+
+def test_a_flow_whose_runner_died_is_recovered_by_its_template(folder, monkeypatch):
+    monkeypatch.chdir(folder.path)
+    with FlowRunner("sqlite:///runs.db") as runner:
+        namespace = {}
+        exec(FLOW, namespace)
+        waits, left = (runner.schedule_flow(namespace["template"], {"text": "4"}) for _ in range(2))
+        runner.service.update_flow_status(left, FlowStatus.RUNNING)
+        folder.write(ready="")
+        done = folder.wfengine("recover", TARGET, "--json", *STORE)
+        assert done.status == 0, done.err
+        assert [json.loads(line)["run"] for line in done.out.splitlines()] == [left]
+        assert runner.service.get_flow_execution(left).status is FlowStatus.SUCCEEDED
+        assert runner.service.get_flow_execution(waits).status is FlowStatus.SCHEDULED

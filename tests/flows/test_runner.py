@@ -315,7 +315,7 @@ def test_of_two_who_want_a_flow_one_runs_it(store, service):
         flow_id, store=store, definition=first.get_flow_template("f")
     )
     assert second.run_flow().status is FlowStatus.FAILED
-    assert scheduling.run_due(found) is False
+    assert scheduling.take_due(found) is None
     assert task.left == 4
     assert first.reschedule_flow_execution(flow_id).status is FlowStatus.RESCHEDULED
     assert first.run_flow(FlowStatus.RESCHEDULED).status is FlowStatus.FAILED

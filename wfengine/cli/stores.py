@@ -16,6 +16,7 @@ from wfengine.cli.outputs import OUTPUT_DIR, store_outputs, take_up_outputs
 from wfengine.cli.records import Record
 from wfengine.definitions import fingerprint, load, registry
 from wfengine.definitions.loading import is_target
+from wfengine.definitions.styles import Runs
 from wfengine.engine import GenericWorkflowEngine
 from wfengine.engine_db import DbWorkflowEngine
 from wfengine.errors import (
@@ -41,6 +42,7 @@ __all__ = [
     "needs_input",
     "opened",
     "others",
+    "own_names",
     "run_of_token",
     "store_of",
     "take_up",
@@ -160,12 +162,16 @@ def _is_of(store: Store, target: str) -> Any:
     runs, is_whole = registry.runs(target), Workflow.parent_id.is_(None)
     if runs is None:
         return and_(is_whole, Workflow.name == target)
-    with store.session() as session:
-        query = select(Workflow.name).where(is_whole, Workflow.style == runs.style).distinct()
-        names = [name for name in session.scalars(query) if runs.is_name(name)]
     has_begun = Workflow.status != WorkflowStatus.NEW.name
-    own = and_(Workflow.style == runs.style, Workflow.name.in_(names), has_begun)
+    own = and_(Workflow.style == runs.style, Workflow.name.in_(own_names(store, runs)), has_begun)
     return and_(is_whole, or_(Workflow.name == target, and_(own, Workflow.due.is_(None))))
+
+
+def own_names(store: Store, runs: Runs) -> list[str]:
+    """Return the names of stored runs that are those of a target's own."""
+    query = select(Workflow.name).where(Workflow.parent_id.is_(None), Workflow.style == runs.style)
+    with store.session() as session:
+        return [name for name in session.scalars(query.distinct()) if runs.is_name(name)]
 
 
 def run_of_token(store: Store, token_id: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from functools import partial
-from inspect import unwrap
+from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
 from attrs import frozen
@@ -61,6 +61,11 @@ class Step:
         self._attempts = attempts
         self._kind = f"TRY {task.name}"
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is known that it has to be awaited."""
+        return self._attempts.timeout is not None or iscoroutinefunction(self._task.run)
+
     def __call__(self, obj: Any, eng: Any) -> Any:
         """Run the task for one flow; return an awaitable as soon as something has to be awaited."""
         return proceed(self._process(obj, eng))
@@ -101,14 +106,17 @@ class Step:
         added = self._added(context, found, types)
         for item in self._task.outputs():
             self._check(item, found, "says that it adds")
-        obj.update(added)
+        obj.update(ExecutionContext(added).copy())
 
     def _run(self, context: ExecutionContext) -> Any:
         run, seconds = self._task.run, self._attempts.timeout
-        if seconds is None:
-            return contained(partial(run, context), self._left_by)
-        call = partial(within, seconds, self._task.name, run, context)
-        return contained(call, self._left_by)
+        call = partial(run, context)
+        if seconds is not None:
+            return contained(partial(within, seconds, self._task.name, call), self._left_by)
+        try:
+            return contained(call, self._left_by)
+        except StopIteration as error:  # which a generator does not let through
+            raise RuntimeError(f"task {self._task.name!r} raised {error!r}") from error
 
     def _left_by(self, error: BaseException) -> FlowError:
         if isinstance(error, SystemExit):

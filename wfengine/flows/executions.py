@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from wfengine.errors import DamagedDataError
 from wfengine.flows.context import ExecutionContext
 from wfengine.flows.status import FlowStatus, TaskStatus, status_of
-from wfengine.status import WorkflowStatus
+from wfengine.status import ObjectStatus, WorkflowStatus
 from wfengine.store.control import task_at
 from wfengine.store.history import TASK
 from wfengine.store.steps import BROKEN_OFF, DONE, HALTED
@@ -56,20 +57,31 @@ class FlowExecution:
 
         :raises DamagedDataError: naming the row, when it cannot be what was written.
         """
-        return ExecutionContext(self._store.tokens(self.id)[0].data)
+        token = _token_of(self._store, self.id)
+        entries = token.data
+        if not isinstance(entries, Mapping):
+            kind = type(entries).__qualname__
+            raise DamagedDataError(
+                f"the context of a flow is a dictionary, not of type {kind}",
+                row=f"workflow_object {token.id}",
+                id_workflow=self.id,
+            )
+        return ExecutionContext(entries)
 
     @classmethod
     def of(cls, run: RunSummary, store: Store) -> FlowExecution:
         """Read a run as a flow."""
+        status = status_of(run.status or WorkflowStatus.ERROR, run.due is not None)
+        has_failed = status in (FlowStatus.FAILED, FlowStatus.RESCHEDULED)
         return cls(
             id=run.uuid,
             name=run.name,
-            status=status_of(run.status or WorkflowStatus.ERROR, run.due is not None),
+            status=status,
             created=run.created,
             started=run.started,
             finished=run.finished,
             not_before=run.due,
-            error=run.error or (STOPPED if run.status is WorkflowStatus.HALTED else None),
+            error=run.error or (_why_failed(run.uuid, store) if has_failed else None),
             store=store,
         )
 
@@ -98,15 +110,43 @@ def attempts_of(store: Store, flow: FlowExecution) -> list[TaskExecution]:
 
     An attempt that goes on has no end yet. One whose process died is not in it: it is begun again.
     """
-    token = store.tokens(flow.id)[0]
+    token = _token_of(store, flow.id)
     steps = [step for step in store.history(token.id) if step.event == TASK]
-    found, counts = list[TaskExecution](), Counter[str]()
-    for step in steps:
-        counts[step.path] += 1
-        found.extend(_both_ends(flow, step, counts[step.path]))
+    found, attempt = list[TaskExecution](), 1
+    for step, after in zip_longest(steps, steps[1:]):
+        found.extend(_both_ends(flow, step, attempt))
+        is_again = step.status != DONE and (after is None or after.name == step.name)
+        attempt = attempt + 1 if is_again else 1
     if flow.status is FlowStatus.RUNNING:
-        found.extend(_under_way(store, flow, token, steps, counts[token.path] + 1))
+        found.extend(_under_way(store, flow, token, steps, attempt))
     return found
+
+
+def _token_of(store: Store, flow_id: str) -> StoredToken:
+    """Return the token of a flow.
+
+    :raises DamagedDataError: when its row is gone.
+    """
+    try:
+        return store.tokens(flow_id)[0]
+    except IndexError:
+        raise DamagedDataError(
+            "a flow has one token, and the row of this one is gone", id_workflow=flow_id
+        ) from None
+
+
+def _why_failed(flow_id: str, store: Store) -> str:
+    """Return why a flow has failed whose run does not say it, in one line."""
+    try:
+        token = _token_of(store, flow_id)
+        error = token.error or {}
+    except DamagedDataError as problem:
+        return problem.message
+    if token.status is ObjectStatus.ERROR and error:
+        return f"{error.get('type')}: {error.get('message')}"
+    if token.status is ObjectStatus.HALTED and token.message:
+        return f"it was halted: {token.message}"
+    return STOPPED
 
 
 def _both_ends(flow: FlowExecution, step: Step, attempt: int) -> Iterator[TaskExecution]:

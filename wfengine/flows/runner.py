@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
@@ -25,6 +26,7 @@ from wfengine.flows.repository import FlowRepository, PersistenceMode
 from wfengine.flows.service import FlowService
 from wfengine.flows.status import STORED_AS, STYLE, FlowStatus
 from wfengine.flows.templates import FlowTemplate
+from wfengine.interpreter import LoopIsRunning
 from wfengine.store import Store, scheduling
 from wfengine.store.control import REFUSED
 
@@ -164,13 +166,17 @@ class FlowRunner:
     def run_due(self, limit: int | None = None) -> list[FlowExecution]:
         """Run all flows that are due by now, one after the other; return them as they are then.
 
-        First come those whose runner died: they go on with the task that it was at.
+        Then come those whose runner died: they go on with the task that it was at. One that kills
+        its runner does not keep the others from being run.
 
         :param limit: run so many at most.
         """
-        done = self._recover(limit)
+        is_number = isinstance(limit, int) and not isinstance(limit, bool)
+        if limit is not None and not (is_number and limit >= 0):
+            raise FlowError(f"limit is a whole number from 0 on, or None, not {limit!r}")
+        done = list(islice(self._run_each(WAITING), limit))
         left = None if limit is None else limit - len(done)
-        return [*done, *islice(self._run_each(WAITING), left)]
+        return [*done, *self._recover(left)]
 
     def _recover(self, limit: int | None) -> list[FlowExecution]:
         """Go on with flows whose runner died."""
@@ -195,30 +201,49 @@ class FlowRunner:
                 yield flow
 
     def _run(self, flow_id: str, template: FlowTemplate) -> FlowExecution | None:
-        """Run a flow, and return it as it is then; None if others were faster."""
+        """Run a flow, and return it as it is then; None if others were faster.
+
+        :raises FlowError: where a task has to be awaited and cannot be.
+        """
+        if template.is_awaited and _is_in_loop():
+            raise _cannot_await(template.name)
         try:
             eng = DbWorkflowEngine.from_uuid(flow_id, store=self._store, definition=template)
-            if not scheduling.run_due(eng):
+            plan = scheduling.take_due(eng)
+            if plan is None:
                 return None
+            return self._go_on(eng, plan)
         except (LeaseHeldError, LeaseLostError, UnknownRunError) as error:
             log.info("flow %s is run by others: %s", flow_id, error)
             return None
-        except Exception as error:  # noqa: BLE001 - a task's own, unless nothing tells of it
-            return self._failed(flow_id, error)
-        return self.service.get_flow_execution(flow_id)
+        except REASONS as error:
+            return self._refused(flow_id, error)
 
-    def _failed(self, flow_id: str, error: Exception) -> FlowExecution | None:
-        """Return the flow that an error has ended, or kept from being begun.
+    def _go_on(self, eng: DbWorkflowEngine, plan: Any) -> FlowExecution:
+        """Run a flow that was taken; what its tasks have raised is in the journal.
 
-        :raises Exception: the error, where the journal does not tell of it.
+        :raises Exception: that, where the journal does not tell of it; and where a task has to be
+            awaited and cannot be.
         """
+        try:
+            scheduling.run_taken(eng, plan)
+        except (LeaseLostError, UnknownRunError):
+            raise
+        except Exception as error:
+            flow = self.service.get_flow_execution(eng.uuid)
+            if isinstance(error.__context__, LoopIsRunning):
+                raise _cannot_await(flow.name, "; and reschedule the flow") from error
+            if flow.status is FlowStatus.RUNNING:
+                raise
+            log.info("flow %s of %r has failed: %s", flow.id, flow.name, flow.error)
+            return flow
+        return self.service.get_flow_execution(eng.uuid)
+
+    def _refused(self, flow_id: str, error: Exception) -> FlowExecution | None:
+        """Return the flow, which is FAILED because it cannot be begun; None if others have it."""
+        if not scheduling.refuse(self._store, self._store.run(flow_id), error):
+            return None
         flow = self.service.get_flow_execution(flow_id)
-        if flow.status in WAITING and isinstance(error, REASONS):
-            if not scheduling.refuse(self._store, self._store.run(flow_id), error):
-                return None
-            flow = self.service.get_flow_execution(flow_id)
-        elif flow.status in (*WAITING, FlowStatus.RUNNING):
-            raise error
         log.info("flow %s of %r has failed: %s", flow.id, flow.name, flow.error)
         return flow
 
@@ -232,3 +257,20 @@ class FlowRunner:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _is_in_loop() -> bool:
+    """Return whether an event loop is running in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _cannot_await(name: str, besides: str = "") -> FlowError:
+    return FlowError(
+        f"a task of flow {name!r} has to be awaited, and the runner was called inside a running "
+        "event loop: call it outside, or in a thread, as with await "
+        f"asyncio.to_thread(runner.run_due){besides}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -89,6 +90,8 @@ class FlowService:
         """
         if status is not None and not isinstance(status, FlowStatus):
             raise FlowError(f"the status of a flow is a FlowStatus, not {status!r}")
+        if name is not None and not isinstance(name, str):
+            raise FlowError(f"the name of a flow's template is a text, not {name!r}")
         return self.repository.find(
             status, name=name, since=since, until=until, offset=offset, limit=limit
         )
@@ -112,19 +115,19 @@ class FlowService:
         """Return a time as seconds since 1970; of None, now."""
         if moment is None:
             return self.store.clock()
-        if isinstance(moment, datetime):
-            if moment.tzinfo is None:
-                raise FlowError(f"a time has a time zone, and {moment} has none")
-            return moment.timestamp()
-        if isinstance(moment, bool) or not isinstance(moment, int | float):
+        if isinstance(moment, datetime) and moment.tzinfo is None:
+            raise FlowError(f"a time has a time zone, and {moment} has none")
+        if isinstance(moment, bool) or not isinstance(moment, int | float | datetime):
             raise FlowError(f"a time is a datetime or seconds since 1970, not {moment!r}")
+        seconds = moment.timestamp() if isinstance(moment, datetime) else moment
         try:
-            datetime.fromtimestamp(moment, UTC)
+            datetime.fromtimestamp(seconds, UTC)
         except (OverflowError, OSError, ValueError):
             raise FlowError(
-                "a time is seconds since 1970 in the years 1 to 9999; this number is none"
+                f"a time is one in the years 1 to 9999 of UTC, and {reprlib.repr(moment)} is none; "
+                "a flow that is not to be run yet is created with create_flow_execution(...)"
             ) from None
-        return float(moment)
+        return float(seconds)
 
     def close(self) -> None:
         """Close the repository, unless it was handed in."""

@@ -55,7 +55,7 @@ class FlowTemplate:
             raise FlowError(error.message) from None
         self._steps: list[Step] = []
         self._tasks: list[Task] = []
-        self._inputs = tuple(map(_as_item, inputs))
+        self._inputs = _as_items(inputs, f"inputs of flow {self.name!r}")
         self._provided: dict[str, _Provider] = {}
         for item in self._inputs:
             self._provide("the context that a flow begins with", item)
@@ -69,6 +69,11 @@ class FlowTemplate:
     def inputs(self) -> tuple[TaskDataItem, ...]:
         """The entries that a flow begins with."""
         return self._inputs
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a task has to be awaited: a coroutine function, or one that may take so long."""
+        return any(step.is_awaited for step in self._steps)
 
     def add_task(
         self,
@@ -94,7 +99,9 @@ class FlowTemplate:
         if not isinstance(task.name, str) or not task.name:
             raise FlowError(f"the name of a task is a text, not {task.name!r}")
         attempts = _attempts(task, retries, delay, backoff, timeout)
-        inputs, outputs = map(_as_item, task.inputs()), list(map(_as_item, task.outputs()))
+        of = f"task {task.name!r} of flow {self.name!r}"
+        inputs = _as_items(task.inputs, f"inputs() of {of}")
+        outputs = _as_items(task.outputs, f"outputs() of {of}")
         for item in inputs:
             self._check_input(task.name, item)
         for item in outputs:
@@ -133,7 +140,8 @@ class FlowTemplate:
     def check_context(self, context: ExecutionContext) -> None:
         """Refuse a context that a flow cannot begin with.
 
-        :raises FlowError: naming the entry that is missing or of another type.
+        :raises FlowError: naming the entry that is missing, of another type, or provided by a
+            task.
         """
         for item in self._inputs:
             if item.key not in context:
@@ -144,6 +152,13 @@ class FlowTemplate:
                 raise FlowError(
                     f"flow {self.name!r} needs {item.key!r} as {item.type_name}, and it is of type "
                     f"{type(context[item.key]).__qualname__}"
+                )
+        for key in context:
+            provider = self._provided.get(key)
+            if provider is not None and provider.item not in self._inputs:
+                raise FlowError(
+                    f"flow {self.name!r} cannot begin with {key!r} in its context: its task "
+                    f"{provider.name!r} provides that"
                 )
 
     @property
@@ -171,10 +186,16 @@ class FlowTemplate:
         return f"<FlowTemplate {self.name!r}: {names or 'no tasks'}>"
 
 
-def _as_item(item: Any) -> TaskDataItem:
-    if not isinstance(item, TaskDataItem):
-        raise FlowError(f"inputs and outputs are TaskDataItems, not {reprlib.repr(item)}")
-    return item
+def _as_items(found: Any, what: str) -> tuple[TaskDataItem, ...]:
+    """Return items, or those that a method returns."""
+    items = found() if callable(found) else found
+    if not isinstance(items, Iterable):
+        raise FlowError(f"{what}: a list of TaskDataItems, not {reprlib.repr(items)}")
+    every = tuple(items)
+    for item in every:
+        if not isinstance(item, TaskDataItem):
+            raise FlowError(f"{what}: each is a TaskDataItem, not {reprlib.repr(item)}")
+    return every
 
 
 def _attempts(task: Task, retries: int, delay: float, backoff: float, timeout: Any) -> Attempts:

@@ -26,16 +26,20 @@ async def within(seconds: float, name: str, call: Callable[..., Any], *arguments
     :raises TaskTimeoutError: when it takes longer.
     """
     limit = asyncio.timeout(seconds)
+    too_late = TaskTimeoutError(f"task {name!r} took longer than {seconds:g} seconds")
     try:
         async with limit:
-            if iscoroutinefunction(call):
-                return await call(*arguments)
-            result = await _in_thread(call, *arguments)
-            return await result if hasattr(result, "__await__") else result
+            is_async = iscoroutinefunction(call)
+            result = call(*arguments) if is_async else await _in_thread(call, *arguments)
+            if hasattr(result, "__await__"):
+                result = await result
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise TaskTimeoutError(f"task {name!r} took longer than {seconds:g} seconds") from error
+        raise too_late from error
+    if limit.expired():  # the task has caught that it was cancelled
+        raise too_late
+    return result
 
 
 def _in_thread(call: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:

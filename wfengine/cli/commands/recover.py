@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
@@ -26,8 +27,9 @@ from wfengine.cli.options import (
 )
 from wfengine.cli.outputs import take_up_outputs
 from wfengine.cli.printing import print_error, print_text
-from wfengine.cli.stores import engine_class, needs_input, opened, why_not_all
+from wfengine.cli.stores import engine_class, needs_input, opened, own_names, why_not_all
 from wfengine.cli.tables import print_json_lines
+from wfengine.definitions import registry
 from wfengine.definitions.loading import is_target
 from wfengine.errors import HaltProcessing
 from wfengine.status import WorkflowStatus
@@ -125,16 +127,24 @@ class _Recovery:
         try:
             if not targets:
                 self.store.recover(**how, by=by, limit=limit)
-            for target in targets:
+            for which in chain.from_iterable(map(self._of, targets)):
                 taken = sum(each.result != REFUSED for each in self.found)
                 left = None if limit is None else limit - taken
                 if left == 0:
                     break
-                given = {"engine": engine_class(target), "definitions": {target: target}}
-                self.store.recover(**how, **given, by=by, names=[target], limit=left)
+                self.store.recover(**how, **which, by=by, limit=left)
         except KeyboardInterrupt:
             return False
         return True
+
+    def _of(self, target: str) -> Iterator[dict[str, Any]]:
+        """Yield which runs of a target to recover: those of its name, and of its own names."""
+        engine, runs = engine_class(target), registry.runs(target)
+        yield {"engine": engine, "definitions": {target: target}, "names": [target]}
+        if runs is not None:
+            names = own_names(self.store, runs)
+            known = dict.fromkeys(names, target)
+            yield {"engine": engine, "definitions": known, "names": names, "style": runs.style}
 
     @contextmanager
     def _taken(self, eng: Any) -> Iterator[None]:
