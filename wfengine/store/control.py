@@ -377,7 +377,7 @@ def _abandoned(
     others waiting once, and not for ever. Those that somebody had and whose status is none are
     among them, to be told of.
     """
-    table = store.models.workflow.__table__
+    table, seen = store.models.workflow.__table__, set[int]()
     owners = table.c.lease_token
     columns = (table.c.id, table.c.uuid, table.c.name, table.c.lease_owner, owners)
     is_begun = table.c.status == WorkflowStatus.RUNNING.name
@@ -403,8 +403,10 @@ def _abandoned(
         if not rows:
             return
         now = store.clock()
-        left = (row for row in rows if _is_left(row, now))
-        yield from ((row.uuid, row.name, bool(row.stops and row.is_begun)) for row in left)
+        for row in rows:
+            if row.id not in seen and _is_left(row, now):
+                seen.add(row.id)  # who could not go on with it was an owner, too
+                yield row.uuid, row.name, bool(row.stops and row.is_begun)
         last = rows[-1]
         is_alike = (owners == last.lease_token) & (table.c.id > last.id)
         page = query.where((owners > last.lease_token) | is_alike)
