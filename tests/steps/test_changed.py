@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wfengine.errors import WorkflowDefinitionError
 from wfengine.status import WorkflowStatus
-from wfengine.steps import RunMode, StepError, StepReplay
+from wfengine.steps import RunMode, Sequent, StepError, StepReplay
 from wfengine.store import Store
 
 from ..support.databases import KINDS
-from .support import COMPLETE, SUCCESS, Log, children, flow
+from .support import COMPLETE, FAILURE, SUCCESS, Log, children, flow
 
 RECOVER = {"run_mode": RunMode.recover}
 
@@ -214,6 +218,276 @@ def test_a_change_is_told_before_anything_is_run(store, log, caplog):
     said = [each for each in caplog.messages if "no part of" in each or each == "b runs"]
     assert said[0].startswith("[ Step a ] is no part of the flow any more")
     assert said[-1] == "b runs"
+
+
+# The values of rounds
+
+
+def visits(store, log, values, **options):
+    """Return a flow that notes the value of each round, in a step with steps and in one without."""
+    steps = flow(store, **options)
+    box = steps.add_step("box", repeats=values)
+    first = box.add_step("first", note_value, (log,))
+    box.add_step("second", note_value, (log,), requires=((first, SUCCESS),))
+    return steps
+
+
+def calls_only(store, log, values, **options):
+    """Return the same flow as one function with rounds."""
+    steps = flow(store, **options)
+    steps.add_step("box", note_value, (log,), repeats=values)
+    return steps
+
+
+def note_value(log):
+    value = Sequent.get_step_value()
+    log.calls.append(value)
+    if f"{Sequent.get_step_name()} {value}" in log.failing:
+        raise ValueError(f"{value} was told to")
+
+
+AIRPORTS = ["EWR", "JFK", "LGA"]
+
+
+def lazily(values):
+    """Return them as a generator has them."""
+    return (value for value in values)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lazily])
+@pytest.mark.parametrize(
+    ("build", "failing", "before"),
+    [
+        (visits, "box_second JFK", ["EWR", "EWR", "JFK", "JFK"]),
+        (calls_only, "box JFK", ["EWR", "JFK"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("other", "now"),
+    [
+        (["LGA", "EWR", "JFK"], "'EWR'"),
+        (["JFK", "EWR", "LGA"], "'EWR'"),
+        (["SFO", "JFK", "LGA"], "'JFK'"),
+        (["EWR", "SFO", "LGA"], "'SFO'"),
+        (["EWR", "LGA", "JFK"], "'LGA'"),
+    ],
+)
+@pytest.mark.parametrize("database_url", KINDS[:1], indirect=True)
+def test_rounds_that_had_begun_with_other_values_are_not_taken_for_done(
+    database_url, log, kind, build, failing, before, other, now
+):
+    with Store(database_url) as store:
+        log.failing = {failing}
+        assert not build(store, log, kind(AIRPORTS))()
+        assert log.take() == before
+        log.failing = set()
+        refused = build(store, log, kind(other), **RECOVER)
+        assert not refused()
+        assert not log.calls
+        ((step, error),) = refused.failures
+        assert step == "box/1"
+        for part in ("StepError: step 'box'", "round 2", now, "sorted(", "RunMode.restart"):
+            assert part in error
+        assert build(store, log, kind(AIRPORTS), **RECOVER)()
+        assert log.take() == ["JFK", *["LGA"] * (2 if build is visits else 1)]
+
+
+@pytest.mark.parametrize("build", [visits, calls_only])
+def test_rounds_that_had_not_begun_may_have_other_values(store, log, build):
+    log.failing = {"box JFK", "box_first JFK"}
+    assert not build(store, log, AIRPORTS)()
+    log.take()
+    log.failing = set()
+    assert build(store, log, ["EWR", "JFK", "SFO"], **RECOVER)()
+    assert log.take() in (["JFK", "SFO"], ["JFK", "JFK", "SFO", "SFO"])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_iterator_that_has_become_too_short_is_no_end_of_the_rounds(store, log, count):
+    log.failing = {"box_second JFK"}
+    assert not visits(store, log, iter(AIRPORTS))()
+    log.take()
+    log.failing = set()
+    steps = visits(store, log, iter(AIRPORTS[:count]), **RECOVER)
+    assert not steps()
+    assert "round 2, for which there is no value" in steps.failures[0][1]
+    assert not log.calls
+    assert visits(store, log, iter(AIRPORTS), **RECOVER)()
+    assert log.take() == ["JFK", "LGA", "LGA"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [(list, ["LGA", "EWR", "JFK"]), (iter, ["LGA", "EWR", "JFK"]), (iter, [])],
+)
+def test_a_run_that_was_left_between_two_rounds_is_not_taken_up_with_others(
+    store, log, kind, other
+):
+    def build(values, **options):
+        steps = flow(store, **options)
+        outer = steps.add_step("outer", repeats=["a"])
+        outer.add_step("inner", note_value, (log,), repeats=values)
+        return steps
+
+    assert build(kind(AIRPORTS)).run(max_loops=1)
+    assert log.take() == ["EWR"]
+    refused = build(kind(other), **RECOVER)
+    assert not refused()
+    assert "step 'outer_inner' cannot go on with round 1" in refused.failures[0][1]
+    assert not log.calls
+    assert build(kind(AIRPORTS), **RECOVER)()
+    assert log.take() == ["JFK", "LGA"]
+
+
+class Thing:
+    """Is shown with its address, which is another in each process."""
+
+    def __str__(self):
+        return "thing"
+
+
+def test_values_that_are_shown_otherwise_in_each_process_are_not_taken_for_others(store, log):
+    log.failing = {"box_second thing"}
+    assert not visits(store, log, [Thing(), Thing()])()
+    log.take()
+    log.failing = set()
+    assert visits(store, log, [Thing(), Thing()], **RECOVER)()
+    assert len(log.calls) == 3
+
+
+def test_inner_rounds_begin_anew_in_each_outer_one(store, log):
+    def build(inner, **options):
+        steps = flow(store, **options)
+        box = steps.add_step("box", repeats=["a", "b"])
+        box.add_step("inner", note_value, (log,), repeats=inner)
+        return steps
+
+    log.failing = {"box_inner 2"}
+    assert not build([1, 2])()
+    log.failing = set()
+    assert build([1, 2], **RECOVER)()
+    assert log.take() == [1, 2, 2, 1, 2]
+
+
+def test_a_set_has_its_rounds_in_the_order_of_its_values(store, log):
+    calls_only(store, log, {"LGA", "SFO", "EWR", "JFK"})()
+    calls_only(store, log, frozenset({3, 20, 1}))()
+    assert log.take() == ["EWR", "JFK", "LGA", "SFO", 1, 3, 20]
+    with pytest.raises(WorkflowDefinitionError, match=r"'box': repeats is a set.*as a list"):
+        calls_only(store, log, {"a", 1})
+
+
+MARKS = """
+import datetime, decimal, enum, fractions, pathlib
+from collections import namedtuple
+from dataclasses import dataclass, field
+from attrs import define
+from wfengine.steps.repeats import Rounds
+
+Pair = namedtuple("Pair", "a b")
+Kind = enum.Enum("Kind", "x y")
+
+@dataclass
+class Job:
+    names: set
+    other: object = field(default_factory=object, compare=False)
+
+@define
+class Order:
+    number: int
+    thing: object
+
+class Name(str):
+    pass
+
+again = []
+again.append(again)
+moment = datetime.datetime(2013, 1, 1, 12)
+values = [None, True, 1.5, b"x", moment, decimal.Decimal("1.50"), fractions.Fraction(1, 3),
+    pathlib.Path("a", "b"), Kind.x, Pair("a", 1), Job({"a", "b", "c"}), Order(1, object()),
+    Name("n"), ("JFK", object()), {"a": 1, "b": [2]}, frozenset("abc"), range(3), again, print, Job]
+rounds = Rounds(values, "a step")
+print([rounds.mark(number + 1) for number in range(len(values))])
+one = lambda value: Rounds([value], "a step").mark(1)
+different = [Kind.x, Kind.y, Pair("a", 1), Pair("a", 2), Order(1, 0), Order(2, 0), Name("n"),
+    Name("m"), pathlib.Path("a"), pathlib.Path("b"), moment, moment.date(), Job({"a"}),
+    Job({"b"}), ("JFK", object()), ("LGA", object()), {"a": 1}, {"a": 2}]
+assert len({one(value) for value in different}) == len(different)
+"""
+
+
+def test_values_leave_the_same_mark_in_each_process():
+    found = set()
+    for seed in "012":
+        done = subprocess.run(
+            [sys.executable, "-c", MARKS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not done.returncode, done.stderr
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
+# Runs that are complete
+
+
+def warnings_in(caplog):
+    """Return what was said as a warning."""
+    return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_a_complete_run_is_not_taken_up_when_the_flow_has_changed_which_is_said(store, log, caplog):
+    first = build(store, log, "a")
+    assert first()
+    log.take()
+    steps = build(store, log, "a", "new", **RECOVER)
+    assert steps()
+    assert not log.calls
+    (said,) = warnings_in(caplog)
+    assert said == (
+        f"run {first.uuid} is complete, and never taken up: nothing is run, though the flow has "
+        "changed. Begin a new run with RunMode.restart"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "replay", "said"),
+    [
+        (FAILURE, StepReplay.rerun, ["'a'"]),
+        (FAILURE, StepReplay.skip, []),
+        (SUCCESS, StepReplay.rerun, ["'a', 'b', 'c'"]),
+    ],
+)
+def test_steps_of_a_complete_run_that_would_be_run_again_are_named(
+    store, log, caplog, status, replay, said
+):
+    def build(**options):
+        steps = flow(store, **options)
+        steps.add_step("a", log, recovery={status: replay})
+        steps.add_step("b", log, requires=(("a", FAILURE),), recovery={status: replay})
+        steps.add_step("c", log, recovery={status: replay})
+        steps.add_step("never", log, requires=(("a", SUCCESS),), recovery={status: replay})
+        return steps
+
+    log.failing = {"a/1"}
+    assert build(config={"stop_on_exception": False})()
+    log.take()
+    assert build(**RECOVER)()
+    assert not log.calls
+    assert [each.partition("recovery would have ")[2] for each in warnings_in(caplog)] == [
+        f"{names} run again. Begin a new run with RunMode.restart" for names in said
+    ]
+
+
+def test_a_complete_run_of_the_same_flow_is_nothing_to_warn_of(store, log, caplog):
+    assert build(store, log, "a")()
+    with caplog.at_level(logging.INFO, "wfengine.steps"):
+        assert build(store, log, "a", **RECOVER)()
+    assert not warnings_in(caplog)
+    assert any(each.endswith("is complete") for each in caplog.messages)
 
 
 # Any change

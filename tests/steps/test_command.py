@@ -5,8 +5,12 @@ import re
 import shlex
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from wfengine.store import Store
 
 from ..cli import support
 from ..cli.support import Folder
@@ -229,6 +233,28 @@ def test_ctrl_c_ends_a_flow_after_its_step_and_it_goes_on(tmp_path):
     done = folder.run("script.py:flow", "--resume")
     assert (done.status, done.out.splitlines()[0]) == (0, "after")
     assert run_of(folder)["status"] == "COMPLETED"
+
+
+def test_a_flow_that_another_command_stops_says_how_it_goes_on(tmp_path):
+    folder = Folder(tmp_path).write(script_py=WAITING)
+    with folder.start("script.py:flow") as started:
+        assert started.line() == "begun"
+        uuid = run_of(folder)["uuid"]
+        with ThreadPoolExecutor() as pool, Store(f"sqlite:///{folder / 'runs.db'}") as store:
+            stopping = pool.submit(folder.wfengine, "stop", uuid, *STORE)
+            while store.summary(uuid).stop_requested is None:
+                time.sleep(0.01)
+            (folder / "free").touch()
+            stopped = stopping.result()
+        done = started.end()
+    assert (stopped.status, stopped.out) == (0, f"Run {uuid} was stopped: it is halted.\n")
+    assert (done.status, done.err, "after" in done.out) == (0, "", False)
+    said = re.search(r"  it goes on with: wfengine (.*)\n", done.out)
+    assert said is not None, done.out
+    assert folder.wfengine(*shlex.split(said[1])).status == 0
+    assert run_of(folder)["status"] == "COMPLETED"
+    again = folder.wfengine("stop", uuid, *STORE)
+    assert again.out == f"Run {uuid} is not running: it is completed.\n"
 
 
 def test_the_run_goes_on_as_it_is_said_to(folder):

@@ -635,7 +635,7 @@ def test_a_value_that_comes_late_and_cannot_be_taken_to_a_process_fails_its_step
     steps.add_step("a", print, repeats=iter([threading.Lock()]))
     assert not steps()
     ((step, said),) = steps.failures
-    assert step == "a/1"
+    assert step == "a/1.1"
     assert "step a/1.1: " in said
     assert "in repeats cannot be taken to a process" in said
 

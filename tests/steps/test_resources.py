@@ -180,6 +180,12 @@ def test_a_pool_says_of_what_it_has_how_many():
     assert repr(printers) == "<ResourcePool upstairs: 2 of Printer>"
 
 
+@pytest.mark.parametrize("policy", [[1], 1, "resource_limit"])
+def test_a_policy_that_is_no_dictionary_is_refused(policy):
+    with pytest.raises(WorkflowDefinitionError, match="pool 'p': policy is a dictionary"):
+        vrp.ResourcePool("p", policy=policy)
+
+
 def test_one_flow_has_one_limit_for_a_pool(log):
     small, large, endless = pool("p", 2), pool("p", 3), vrp.ResourcePool("p")
     steps = flow()

@@ -84,15 +84,19 @@ class FlowRun:
             try:
                 if self.flow.advance():
                     return Ending.COMPLETE
+                is_failed = bool(self.flow.failures)
             except HaltProcessing:
                 return Ending.STOPPED
             except StepError as error:  # the run cannot go on with the flow as it is now
                 print_error(self.errors, str(error))
+                is_failed = True
             except KeyboardInterrupt:
                 return Ending.INTERRUPTED
             finally:
                 signals.task_finished.disconnect(watch)
-        return Ending.INTERRUPTED if interruption.requested else Ending.FAILED
+        if interruption.requested:
+            return Ending.INTERRUPTED
+        return Ending.FAILED if is_failed else Ending.STOPPED
 
     def _tell(self, meter: StepMeter, ending: Ending) -> None:
         if self.as_json:
@@ -126,4 +130,6 @@ class FlowRun:
 
         url = self.url or str(self.flow.place)
         how = f"it goes on with: {how_to_resume(self.flow.engine, url, self.target)}"
-        print_run(console, self.flow.engine, url, ending is Ending.INTERRUPTED, how)
+        is_stopped = ending is Ending.STOPPED and self.flow.engine.is_stopped
+        goes_on = is_stopped or ending is Ending.INTERRUPTED
+        print_run(console, self.flow.engine, url, goes_on, how)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from wfengine import frames
 from wfengine.callbacks import Definition
 from wfengine.definitions.naming import LABEL
 from wfengine.description import describe, described
@@ -17,8 +18,10 @@ from wfengine.errors import WorkflowDefinitionError
 from wfengine.patterns import FOR, GRAPH
 from wfengine.patterns.graph import Node
 from wfengine.steps.calls import Call
+from wfengine.steps.coroutines import is_in_loop, result_of
 from wfengine.steps.errors import StepError
 from wfengine.steps.keeping import check_kept
+from wfengine.steps.processes import ending_processes
 from wfengine.steps.resources import Claim
 
 if TYPE_CHECKING:
@@ -28,7 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["compile_flow", "lines_of"]
 
 ROUND = "round"
-"""The key of ``extra_data`` under which a loop puts the number of its round."""
+"""The key of ``extra_data`` under which a loop puts the number of its round.
+
+In a run that is stored it is a list, behind the number a mark of the values up to it: the position
+keeps it, so that a run is not taken up again with others.
+"""
 
 SHOWN = 5
 
@@ -39,7 +46,21 @@ def compile_flow(flow: Any) -> Definition:
     :raises WorkflowDefinitionError: for a step that has neither a function nor steps, and for
         requirements that cannot come true.
     """
-    return Definition([_graph(flow)])
+    graph = _graph(flow)
+
+    def task(obj: Any, eng: Any) -> Any:
+        with ending_processes():
+            return graph(obj, eng)
+
+    return Definition([_in_place_of(graph, task)])
+
+
+def _in_place_of(graph: Any, task: Any) -> Any:
+    """Return a task that calls a graph as what that is to tools."""
+    task.__name__ = task.__qualname__ = graph.__name__
+    description = describe(graph)
+    assert description is not None  # noqa: S101 - it is a pattern
+    return described(task, description)
 
 
 def _graph(container: Container) -> Any:
@@ -81,23 +102,69 @@ def _node(step: Step) -> Node:
 
 def _branch(step: Step) -> Definition:
     body = Definition([_graph_of(step) if step.work is None else _task(step)])
-    return body if step.rounds is None else Definition([FOR(step.rounds.numbers, ROUND, body)])
+    return body if step.rounds is None else Definition([_loop(step, step.rounds, body)])
+
+
+def _loop(step: Step, rounds: Rounds, body: Definition) -> Definition:
+    """Return the loop over the rounds of a step, which marks those that begin."""
+    loop = FOR(rounds.numbers, ROUND, body)
+    if not rounds.have_values:
+        return loop
+    lead, *rest = loop
+    description = describe(loop)
+    assert description is not None  # noqa: S101 - it is a pattern
+    kind = description.memory
+
+    def task(obj: Any, eng: Any) -> Any:
+        if eng.recorder is None:
+            return lead(obj, eng)
+        frame = frames.find(eng, kind, levels=1)
+        if frame is not None and "turn" in frame:  # it may have been taken up between two rounds
+            _check_round(step, eng)
+        came = lead(obj, eng)
+        if came is None:
+            number = eng.extra_data[ROUND]
+            eng.extra_data[ROUND] = [number, rounds.mark(number)]
+        return came
+
+    task.__name__ = task.__qualname__ = lead.__name__
+    return loop.rebuilt([task, *rest], loop.lead)
+
+
+def _round_in(eng: Any) -> int:
+    """Return the number of the innermost round that is under way."""
+    found = eng.extra_data[ROUND]
+    number: int = found[0] if found.__class__ is list else found
+    return number
+
+
+def _check_round(step: Step, eng: Any) -> None:
+    """Fail where the values of the rounds that have begun are others by now.
+
+    :raises StepError: saying so.
+    """
+    found = eng.extra_data[ROUND]
+    if found.__class__ is list and step.rounds is not None:
+        number, mark = found
+        step.rounds.check_begun(number, mark, f"step {step.path!r}")
 
 
 def _graph_of(step: Step) -> Any:
-    """Return the graph of a step that holds others; where it waits for resources, it may fail."""
+    """Return the graph of a step that holds others.
+
+    It may fail instead: where it waits for resources, and where its rounds are others by now.
+    """
     graph = _graph(step)
-    if not step.wants.acquires:
+    has_values = step.rounds is not None and step.rounds.have_values
+    if not step.wants.acquires and not has_values:
         return graph
 
     def task(obj: Any, eng: Any) -> Any:
         step.check_refused(eng)
+        _check_round(step, eng)
         return graph(obj, eng)
 
-    task.__name__ = task.__qualname__ = graph.__name__
-    description = describe(graph)
-    assert description is not None  # noqa: S101 - it is a pattern
-    return described(task, description)
+    return _in_place_of(graph, task)
 
 
 def _tokens(step: Step) -> Callable[[Any, Any], list[Any]]:
@@ -113,7 +180,7 @@ def _sequence_in(container: Container, obj: Any, eng: Any) -> str:
     """Return the sequence of the steps of a container whose token this is."""
     if not container.path:
         return "1"
-    return f"{obj['sequence']}.{eng.extra_data[ROUND]}"
+    return f"{obj['sequence']}.{_round_in(eng)}"
 
 
 def _task(step: Step) -> Any:
@@ -126,12 +193,13 @@ def _task(step: Step) -> Any:
         step.check_refused(eng)
         sequence = obj["sequence"]
         if rounds is not None:
-            sequence = f"{sequence}.{eng.extra_data[ROUND]}"
+            _check_round(step, eng)
+            sequence = step.sequences[eng.parent] = f"{sequence}.{_round_in(eng)}"
         call = Call(path, sequence, flow.recovery_of(eng), _values(around, sequence))
         flow.begins(call)
         found = construct.run(work, call)
         if hasattr(found, "__await__"):
-            return _later(found, obj, call, flow)
+            return _later(found, obj, call, flow, eng)
         return _ended(found, obj, call, flow)
 
     task.__name__ = task.__qualname__ = step.name
@@ -141,7 +209,13 @@ def _task(step: Step) -> Any:
     return task
 
 
-async def _later(found: Any, obj: Any, call: Call, flow: Any) -> None:
+def _later(found: Any, obj: Any, call: Call, flow: Any, eng: Any) -> Any:
+    if is_in_loop() and not eng.is_asynchronous:  # that loop has to wait for the flow
+        return _ended(result_of(found), obj, call, flow)
+    return _ended_later(found, obj, call, flow)
+
+
+async def _ended_later(found: Any, obj: Any, call: Call, flow: Any) -> None:
     _ended(await found, obj, call, flow)
 
 
@@ -175,8 +249,8 @@ def _failed_in(container: Any) -> Callable[[Any, Any, list[Any], bool], None]:
 
     def failed(obj: Any, eng: Any, failures: list[Any], is_stopped: bool) -> None:
         sequence = _sequence_in(container, obj, eng)
-        lines = list(_lines(container, sequence, failures))
-        if container.path and not is_stopped and container.rounds.has(eng.extra_data[ROUND] + 1):
+        lines = list(_lines(container, sequence, failures, eng))
+        if container.path and not is_stopped and container.rounds.has(_round_in(eng) + 1):
             container.flow.log_failures(lines)
             return
         count = "a step" if len(lines) == 1 else f"{len(lines)} steps"
@@ -195,12 +269,24 @@ def lines_of(error: StepError) -> list[tuple[str, str]]:
     return lines
 
 
-def _lines(container: Any, sequence: str, failures: list[Any]) -> Iterator[tuple[str, str]]:
+def _lines(
+    container: Any, sequence: str, failures: list[Any], eng: Any
+) -> Iterator[tuple[str, str]]:
     for failure in failures:
         inner = lines_of(failure.error) if isinstance(failure.error, StepError) else []
-        path = container.steps[failure.name].path
+        step = container.steps[failure.name]
         own = f"{type(failure.error).__name__}: {failure.error}"
-        yield from inner or [(f"{path}/{sequence}", own)]
+        yield from inner or [(f"{step.path}/{_sequence_of(step, sequence, eng)}", own)]
+
+
+def _sequence_of(step: Step, sequence: str, eng: Any) -> str:
+    """Return the sequence of a step with its latest round, if it has begun one.
+
+    :param sequence: that of the round of what holds the step.
+    :param eng: that runs what holds it.
+    """
+    latest = step.sequences.get(eng, "")
+    return latest if latest.startswith(f"{sequence}.") else sequence
 
 
 # What a step waits for when its requirements are met

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import pickle
 import reprlib
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -20,6 +23,8 @@ from wfengine.steps.errors import ended
 from wfengine.steps.processes import run_in_process
 
 __all__ = ["Construct", "Work", "construct_of"]
+
+MAIN = "__main__"
 
 
 @frozen
@@ -75,21 +80,44 @@ class Construct:
         """
         if self.name != "process":
             return
-        _check_pickle("func", work.func, of)
+        self._check_pickle("func", work.func, of)
         for place, value in enumerate(work.args):
-            _check_pickle(f"args[{place}]", value, of)
+            self._check_pickle(f"args[{place}]", value, of)
         for name, value in work.kwargs.items():
-            _check_pickle(f"kwargs[{name!r}]", value, of)
+            self._check_pickle(f"kwargs[{name!r}]", value, of)
 
     def check_values(self, values: Sequence[Any], of: str) -> None:
         """Refuse values of rounds that cannot be taken to a process.
 
         :raises WorkflowDefinitionError: saying which it is.
         """
-        if self.name != "process" or _can_be_pickled(values):
+        if self.name != "process" or self._can_be_taken(values):
             return
         for value in values:
-            _check_pickle(f"{reprlib.repr(value)} in repeats", value, of)
+            self._check_pickle(f"{reprlib.repr(value)} in repeats", value, of)
+
+    def _can_be_taken(self, values: Sequence[Any]) -> bool:
+        try:
+            self._pickler.dump(values)
+        except Exception:  # noqa: BLE001 - anything can go wrong in a class of a user's
+            return False
+        return True
+
+    def _check_pickle(self, name: str, value: Any, of: str) -> None:
+        try:
+            self._pickler.dump(value)
+        except Exception as error:
+            raise WorkflowDefinitionError(
+                f"{of}: {name} cannot be taken to a process of its own: {error}. Use a function "
+                "and arguments that can be pickled, those of a module; or config={'task_construct':"
+                " 'thread'}"
+            ) from error
+
+    @property
+    def _pickler(self) -> pickle.Pickler:
+        """What finds out whether something can be taken to a process, by writing it nowhere."""
+        is_copied = self.context is not None and self.context.get_start_method() == "fork"
+        return (pickle.Pickler if is_copied else _pickler_of_program())(io.BytesIO())
 
 
 async def _awaited(found: Any, call: Call) -> Any:
@@ -97,23 +125,35 @@ async def _awaited(found: Any, call: Call) -> Any:
     return await found
 
 
-def _can_be_pickled(values: Sequence[Any]) -> bool:
-    try:
-        pickle.dumps(values)
-    except Exception:  # noqa: BLE001 - anything can go wrong in a class of a user's
-        return False
-    return True
+def _pickler_of_program() -> type[pickle.Pickler]:
+    """Return what knows what a process can import of what this one was started with.
+
+    :raises PicklingError: where no process could be started, as with the standard input.
+    """
+    main = sys.modules.get(MAIN)
+    file = getattr(main, "__file__", None)
+    if getattr(main, "__spec__", None) is not None:
+        return pickle.Pickler
+    if file is None:  # it was typed in, or is that of python -c
+        return _NoMainPickler
+    if not Path(file).exists():
+        raise pickle.PicklingError(
+            f"each process imports the program first, and there is no file {str(file)!r}; save it "
+            "in one"
+        )
+    return pickle.Pickler
 
 
-def _check_pickle(name: str, value: Any, of: str) -> None:
-    try:
-        pickle.dumps(value)
-    except Exception as error:
-        raise WorkflowDefinitionError(
-            f"{of}: {name} cannot be taken to a process of its own: {error}. Use a function and "
-            "arguments that can be pickled, those of a module; or config={'task_construct': "
-            "'thread'}"
-        ) from error
+class _NoMainPickler(pickle.Pickler):
+    """Refuses what is found by its name in a program that no other process can import."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if getattr(obj, "__module__", None) == MAIN and hasattr(obj, "__qualname__"):
+            raise pickle.PicklingError(
+                f"{obj.__qualname__!r} is of a program that is in no file, so that the process "
+                "cannot import it"
+            )
+        return NotImplemented
 
 
 def construct_of(found: Any, of: str) -> Construct:

@@ -16,7 +16,7 @@ from wfengine.definitions.styles import Runs
 from wfengine.engine import GenericWorkflowEngine
 from wfengine.errors import StopRequested, WorkflowAPIError, WorkflowDefinitionError
 from wfengine.status import WorkflowStatus
-from wfengine.steps.calls import NAME, Call, current_call
+from wfengine.steps.calls import Call, current_call
 from wfengine.steps.compiling import compile_flow, lines_of
 from wfengine.steps.configuration import DEFAULTS
 from wfengine.steps.desks import Desk, LocalDesk, root_of
@@ -299,7 +299,7 @@ class Sequent(Container):
 
         :raises StepError: when the run cannot go on with it.
         """
-        if _is_complete(eng) or eng.recorder.run.fingerprint == fingerprint(eng.callbacks.get()):
+        if _is_complete(eng) or not _has_changed(eng):
             return
         drift = eng.resume(dry_run=True).drift
         if drift.is_refused:
@@ -388,11 +388,41 @@ class Sequent(Container):
 
     def _resume(self, eng: Any) -> None:
         if _is_complete(eng):
-            self._say(logging.INFO, "run %s is complete", eng.uuid)
+            self._tell_complete(eng)
         elif not len(eng.objects):  # it was to begin, and its process died
             eng.process([{"flow": self.name}])
         else:
             eng.resume()
+
+    def _tell_complete(self, eng: Any) -> None:
+        """Log that a run is not taken up, and whether there would have been something to do."""
+        has_changed = _has_changed(eng)
+        left = [] if has_changed else self._run_again(eng)
+        names = ", ".join(repr(step.path) for step in left[:SHOWN])
+        more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+        if not (has_changed or left):
+            self._say(logging.INFO, "run %s is complete", eng.uuid)
+            return
+        why = f"recovery would have {names}{more} run again" if left else "the flow has changed"
+        self._say(
+            logging.WARNING,
+            "run %s is complete, and never taken up: nothing is run, though %s. Begin a new run "
+            "with RunMode.restart",
+            eng.uuid,
+            why,
+        )
+
+    def _run_again(self, eng: Any) -> list[Step]:
+        """Return the steps that would be run again by their tables, were a run taken up."""
+        token = eng.recorder.tokens.record(0)
+        known = eng.begun_branches(f"{token.id}.0")  # by the graph, its first task
+        ends = {
+            number: "failure" if memory.get("failed") else "success"
+            for number, memory in known.items()
+            if memory.get("failed") or memory.get("done")
+        }
+        steps = enumerate(self.steps.values())
+        return [step for number, step in steps if number in ends and ends[number] not in step.skips]
 
     def _has_ended(self, eng: Any) -> bool:
         """Return whether a run that did not fail did all, or as much as it should."""
@@ -456,6 +486,11 @@ def _is_complete(eng: Any) -> bool:
     return eng.status is WorkflowStatus.COMPLETED
 
 
+def _has_changed(eng: Any) -> bool:
+    """Return whether its flow is another than the one that its run was begun, or went on, with."""
+    return bool(eng.recorder.run.fingerprint != fingerprint(eng.callbacks.get()))
+
+
 def _in_process(kind: type[Sequent], name: str) -> Sequent:
     """Return a flow without steps, for a step's function in its own process."""
     return kind(name, store=MEMORY)
@@ -493,8 +528,6 @@ def _place(store: Any, script: Path | None) -> Any:
     if store == MEMORY:
         return None
     if store == "" or store is None:
-        if NAME in os.environ:  # a step's process imports the script: nothing is to be opened
-            return None
         path = Path("flow.db").resolve() if script is None else script.with_suffix(".db")
         return f"sqlite:///{path}"
     if isinstance(store, os.PathLike) or (isinstance(store, str) and "://" not in store):

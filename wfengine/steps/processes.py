@@ -10,16 +10,23 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing import connection, current_process, parent_process
+from types import FrameType
 from typing import Any
 
+from wfengine.errors import WorkflowDefinitionError
 from wfengine.steps.calls import Call, calling
 from wfengine.steps.errors import StepEndedError, ended
 
-__all__ = ["is_imported_by_process", "run_in_process"]
+__all__ = ["ending_processes", "is_imported_by_process", "run_in_process"]
 
 MAIN_OF_PROCESSES = "__mp_main__"
+
+PATIENCE = 5.0
+"""Seconds that a process has to end in when it is told to; then it is killed."""
 
 Message = tuple[bool, Any, str]
 """Whether the function returned, what it returned or raised, and the traceback."""
@@ -51,19 +58,76 @@ def run_in_process(payload: bytes, call: Call, context: Any) -> Any:
     process = context.Process(target=_serve, args=(payload, sender), name=f"step {call}")
     process.start()
     sender.close()
+    group = _group.get(None) or _Group()
+    group.add(process)
     try:
         message = _received(receiver, process)
+        process.join()
     except BaseException:  # Ctrl-C
         process.terminate()
+        process.join(PATIENCE)
+        process.kill()
+        process.join()
         raise
     finally:
         receiver.close()
-        process.join()
+        group.remove(process)
         code = process.exitcode
-        process.close()
+        if code is not None:
+            process.close()
     if message is None:
+        if group.is_ended:  # the step has not failed, and is run again
+            raise KeyboardInterrupt
         raise StepEndedError(_ending(call, code))
     return _result(message)
+
+
+class _Group:
+    """The processes that a flow has started and that have not ended."""
+
+    def __init__(self) -> None:
+        self.is_ended = False
+        self._processes: set[Any] = set()
+        self._change = threading.Condition()
+
+    def add(self, process: Any) -> None:
+        with self._change:
+            self._processes.add(process)
+            if self.is_ended:
+                process.terminate()
+
+    def remove(self, process: Any) -> None:
+        with self._change:
+            self._processes.discard(process)
+            self._change.notify_all()
+
+    def end(self) -> None:
+        """End all that run, and those that are just being started."""
+        with self._change:
+            self.is_ended = True
+            for tell in ("terminate", "kill"):
+                for process in self._processes:
+                    getattr(process, tell)()
+                if self._change.wait_for(lambda: not self._processes, PATIENCE):
+                    return
+
+
+_group: ContextVar[_Group] = ContextVar("processes")
+
+
+@contextmanager
+def ending_processes() -> Iterator[None]:
+    """End at the end whatever processes steps have begun meanwhile, and have not ended.
+
+    That there are some means that the flow has been left, as by Ctrl-C.
+    """
+    group = _Group()
+    before = _group.set(group)
+    try:
+        yield
+    finally:
+        _group.reset(before)
+        group.end()
 
 
 def _received(receiver: Any, process: Any) -> Message | None:
@@ -105,6 +169,7 @@ def _ending(call: Call, code: int | None) -> str:
 
 def _serve(payload: bytes, sender: Any) -> None:
     """Run a function, and send what it returns or raises."""
+    _leave_interrupts_to_flow()
     threading.Thread(target=_end_with_parent, name="watching the flow", daemon=True).start()
     name = current_process().name.removeprefix("step ")
     try:
@@ -126,9 +191,36 @@ def _serve(payload: bytes, sender: Any) -> None:
     sender.close()
 
 
+def _leave_interrupts_to_flow() -> None:
+    """Have Ctrl-C, which a terminal tells to all processes, do nothing here.
+
+    The flow lets the step end, or ends it. Programs that the step runs are told, as ever, and so
+    are the processes that it forks: nobody else ends those.
+    """
+    own = os.getpid()
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != own:
+            signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupted)
+
+
 def _unpacked(payload: bytes) -> tuple[Callable[[], Any], Call, dict[str, str]]:
-    """Return what the process was told; modules are imported by that."""
-    found: tuple[Callable[[], Any], Call, dict[str, str]] = pickle.loads(payload)  # noqa: S301 - of our own process
+    """Return what the process was told; modules are imported by that.
+
+    :raises WorkflowDefinitionError: when something is not found by its name in what was imported.
+    """
+    try:
+        found: tuple[Callable[[], Any], Call, dict[str, str]] = pickle.loads(payload)  # noqa: S301 - of our own process
+    except AttributeError as error:
+        raise WorkflowDefinitionError(
+            "the step's function, or something that it is called with, was not found when the "
+            f"script was imported in the step's process: {error}. Define it at the top level of a "
+            'module, in a script above and outside of `if __name__ == "__main__":`; or use '
+            "config={'task_construct': 'thread'}"
+        ) from error
     return found
 
 

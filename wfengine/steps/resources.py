@@ -61,6 +61,10 @@ class ResourcePool:
                 f"pool {name!r}: resource_cls is a class derived from Resource, not "
                 f"{resource_cls!r}"
             )
+        if policy is not None and not isinstance(policy, Mapping):
+            raise WorkflowDefinitionError(
+                f"pool {name!r}: policy is a dictionary, as {{'resource_limit': 2}}, not {policy!r}"
+            )
         self.name = name
         self.resource_cls = resource_cls
         self.policy = dict(policy or {})

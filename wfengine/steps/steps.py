@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from attrs import define, field
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from wfengine.steps.flow import Sequent
 
 __all__ = ["Container", "Step"]
+
+NOTHING_YET: MutableMapping[Any, str] = {}
 
 DEEPEST = 100
 """How deep steps are in each other at most."""
@@ -126,6 +129,8 @@ class Step(Container):
     rounds: Rounds | None = field(init=False, default=None, repr=False)
     refused: dict[Any, Exception] = field(init=False, factory=dict, repr=False)
     """Why it can never have what it acquires, by the engine that is to run it."""
+    sequences: MutableMapping[Any, str] = field(init=False, default=NOTHING_YET, repr=False)
+    """Of a function with ``repeats`` the latest call, by the engine that runs what holds it."""
     steps: dict[str, Step] = field(init=False, factory=dict, repr=False)
     events: list[Event] = field(init=False, factory=list, repr=False)
 
@@ -189,7 +194,7 @@ class Step(Container):
         self.wants = wanted(acquires, releases, [step.wants for step in self.around], of)
         self.skips = skipped(recovery, of)
         if repeats is not None:
-            self.rounds = Rounds(repeats, of)
+            self.rounds, self.sequences = Rounds(repeats, of), WeakKeyDictionary()
         elif self.work is None:
             self.rounds = Rounds((None,), of)
         if self.work is not None:

@@ -12,6 +12,7 @@ from wfengine.cli.options import DEFAULT_STORE, FAILED, AsJson, By, StoreUrl, us
 from wfengine.cli.printing import print_text
 from wfengine.cli.stores import find_run, opened
 from wfengine.cli.tables import local, print_json
+from wfengine.status import WorkflowStatus
 
 __all__ = ["stop"]
 
@@ -48,20 +49,24 @@ def stop(
 something is wrong with the command.
     """
     with users_errors(), opened(store) as kept:
-        found = kept.stop(find_run(kept, run), by=by, wait=wait)
+        uuid = find_run(kept, run)
+        was_running = kept.summary(uuid).is_live
+        found = kept.stop(uuid, by=by, wait=wait)
         if as_json:
             print_json(plain(found))
         else:
-            _print(Console(), found)
+            _print(Console(), found, was_running)
     if not found.is_stopped:
         raise typer.Exit(FAILED)
 
 
-def _print(console: Console, found: object) -> None:
+def _print(console: Console, found: object, was_running: bool) -> None:
     stopped = plain(found)
-    status = found.status.label.lower()  # type: ignore[attr-defined]
+    status = found.status  # type: ignore[attr-defined]
     if stopped["is_stopped"]:
-        print_text(console, f"Run {stopped['uuid']} is not running: it is {status}.")
+        has_stopped = was_running and status is WorkflowStatus.HALTED
+        said = "was stopped" if has_stopped else "is not running"
+        print_text(console, f"Run {stopped['uuid']} {said}: it is {status.label.lower()}.")
         return
     print_text(console, f"Run {stopped['uuid']} was asked to stop, and has not yet.")
     for task in found.running:  # type: ignore[attr-defined]
