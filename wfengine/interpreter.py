@@ -36,6 +36,7 @@ __all__ = [
     "drive",
     "drive_async",
     "forget_raised",
+    "is_in_loop",
     "is_superseded",
     "refuse_swallowed",
     "settle",
@@ -416,6 +417,17 @@ class Crank:
         return self._run.send(value)
 
 
+def is_in_loop() -> bool:
+    """Return whether an event loop is running in this thread."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class _PrivateLoop:
     """An event loop that exists from the first awaitable to the end of the run."""
 
@@ -431,9 +443,7 @@ class _PrivateLoop:
     def _start(awaitable: Any) -> Any:
         import asyncio
 
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if not is_in_loop():
             return asyncio.Runner()
         if hasattr(awaitable, "close"):
             awaitable.close()

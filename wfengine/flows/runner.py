@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
@@ -26,7 +25,7 @@ from wfengine.flows.repository import FlowRepository, PersistenceMode
 from wfengine.flows.service import FlowService
 from wfengine.flows.status import STORED_AS, STYLE, FlowStatus
 from wfengine.flows.templates import FlowTemplate
-from wfengine.interpreter import LoopIsRunning
+from wfengine.interpreter import LoopIsRunning, is_in_loop
 from wfengine.store import Store, scheduling
 from wfengine.store.control import REFUSED
 
@@ -205,7 +204,7 @@ class FlowRunner:
 
         :raises FlowError: where a task has to be awaited and cannot be.
         """
-        if template.is_awaited and _is_in_loop():
+        if template.is_awaited and is_in_loop():
             raise _cannot_await(template.name)
         try:
             eng = DbWorkflowEngine.from_uuid(flow_id, store=self._store, definition=template)
@@ -257,15 +256,6 @@ class FlowRunner:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-def _is_in_loop() -> bool:
-    """Return whether an event loop is running in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _cannot_await(name: str, besides: str = "") -> FlowError:

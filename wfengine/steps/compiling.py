@@ -15,10 +15,11 @@ from wfengine.callbacks import Definition
 from wfengine.definitions.naming import LABEL
 from wfengine.description import describe, described
 from wfengine.errors import WorkflowDefinitionError
+from wfengine.interpreter import is_in_loop
 from wfengine.patterns import FOR, GRAPH
 from wfengine.patterns.graph import Node
 from wfengine.steps.calls import Call
-from wfengine.steps.coroutines import is_in_loop, result_of
+from wfengine.steps.coroutines import result_of
 from wfengine.steps.errors import StepError
 from wfengine.steps.keeping import check_kept
 from wfengine.steps.processes import ending_processes

@@ -9,16 +9,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
-__all__ = ["is_in_loop", "result_of"]
-
-
-def is_in_loop() -> bool:
-    """Return whether an event loop is running in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+__all__ = ["result_of"]
 
 
 def result_of(awaitable: Awaitable[Any]) -> Any:
