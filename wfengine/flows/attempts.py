@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from copy import deepcopy
 from functools import partial
 from inspect import iscoroutinefunction, unwrap
 from typing import Any
@@ -106,7 +107,7 @@ class Step:
         added = self._added(context, found, types)
         for item in self._task.outputs():
             self._check(item, found, "says that it adds")
-        obj.update(ExecutionContext(added).copy())
+        obj.update({key: _own(value) for key, value in added.items()})
 
     def _run(self, context: ExecutionContext) -> Any:
         run, seconds = self._task.run, self._attempts.timeout
@@ -157,6 +158,14 @@ class Step:
 
     def __repr__(self) -> str:
         return f"<Step {self.__name__}>"
+
+
+def _own(value: Any) -> Any:
+    """Return a copy, which the task does not have; of what can be stored there is always one."""
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 - whoever stores it says what is wrong with it
+        return value
 
 
 def _entries_of(obj: Any) -> MutableMapping[str, Any]:
