@@ -133,6 +133,13 @@ def test_a_flow_that_is_rescheduled_as_soon_as_it_fails_is_returned(runner, monk
     assert runner.run_flow().status is FlowStatus.RESCHEDULED
 
 
+def test_what_a_task_has_not_found_elsewhere_is_a_failure_of_the_flow(runner, store):
+    scheduled(runner, Call(lambda context: store.run("elsewhere"), "looks"))
+    flow = runner.run_flow()
+    assert flow.status is FlowStatus.FAILED
+    assert "UnknownRunError" in flow.error
+
+
 # Event loops
 
 

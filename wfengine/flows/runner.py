@@ -209,29 +209,30 @@ class FlowRunner:
         try:
             eng = DbWorkflowEngine.from_uuid(flow_id, store=self._store, definition=template)
             plan = scheduling.take_due(eng)
-            if plan is None:
-                return None
-            return self._go_on(eng, plan)
         except (LeaseHeldError, LeaseLostError, UnknownRunError) as error:
             log.info("flow %s is run by others: %s", flow_id, error)
             return None
         except REASONS as error:
             return self._refused(flow_id, error)
+        return None if plan is None else self._go_on(eng, plan)
 
-    def _go_on(self, eng: DbWorkflowEngine, plan: Any) -> FlowExecution:
-        """Run a flow that was taken; what its tasks have raised is in the journal.
+    def _go_on(self, eng: DbWorkflowEngine, plan: Any) -> FlowExecution | None:
+        """Run a flow that was taken, and return it; None if others have taken it meanwhile.
+
+        What its tasks have raised is in the journal.
 
         :raises Exception: that, where the journal does not tell of it; and where a task has to be
             awaited and cannot be.
         """
         try:
             scheduling.run_taken(eng, plan)
-        except (LeaseLostError, UnknownRunError):
-            raise
         except Exception as error:
             flow = self.service.get_flow_execution(eng.uuid)
             if isinstance(error.__context__, LoopIsRunning):
                 raise _cannot_await(flow.name, "; and reschedule the flow") from error
+            if flow.status is FlowStatus.RUNNING and isinstance(error, LeaseLostError):
+                log.info("flow %s is run by others: %s", flow.id, error)
+                return None
             if flow.status is FlowStatus.RUNNING:
                 raise
             log.info("flow %s of %r has failed: %s", flow.id, flow.name, flow.error)
